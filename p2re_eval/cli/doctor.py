@@ -1,0 +1,246 @@
+"""``p2re doctor``: is everything here that a run needs, and is the database well?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sized
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from p2re_eval.cli.database import existing_store
+from p2re_eval.errors import DefinitionErrors, GitError, P2REError, ProviderTimeout
+from p2re_eval.quantities import count_text
+
+if TYPE_CHECKING:
+    from p2re_eval.interfaces import Provider, ProviderContext, ProviderFactory
+    from p2re_eval.store.health import StoreHealth
+
+Verdict = Literal["ok", "warning", "broken"]
+_SIGNS: dict[Verdict, tuple[str, str]] = {
+    "ok": ("ok", "green"),
+    "warning": ("!", "yellow"),
+    "broken": ("BROKEN", "red"),
+}
+_LONGEST_S = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: its verdict and, when it is not well, what to do."""
+
+    area: str
+    subject: str
+    verdict: Verdict
+    detail: str
+
+
+@click.command()
+@click.option("--root", default=".", type=click.Path(path_type=Path), help="The project's folder.")
+@click.option("--db", type=click.Path(path_type=Path), help="The database.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(root: Path, db: Path | None, as_json: bool) -> None:
+    """Check the environment, project, providers and database.
+
+    Exit code 1 when something is broken; a provider that nobody set up is only a warning.
+    """
+    findings = list(examine(root.resolve(), db))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+    if any(finding.verdict == "broken" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def examine(root: Path, db: Path | None) -> Iterator[Finding]:
+    """Every finding; a fault in one area does not hide the others."""
+    for look in (_environment, _git, _prompts, _suites, _providers):
+        yield from look(root)
+    yield from _database(db)
+
+
+def _print(findings: list[Finding]) -> None:
+    room = max(len(finding.subject) for finding in findings)
+    area = None
+    for finding in findings:
+        if finding.area != area:
+            click.echo(f"{'' if area is None else chr(10)}{finding.area}")
+            area = finding.area
+        sign, color = _SIGNS[finding.verdict]
+        first, *rest = finding.detail.splitlines() or [""]
+        click.echo(f"  {click.style(f'{sign:<6}', color)}  {finding.subject:<{room}}  {first}")
+        for line in rest:
+            click.echo(f"{'':<{room + 12}}{line}")
+
+
+def _environment(root: Path) -> Iterator[Finding]:
+    version = importlib.metadata.version("p2re-eval")
+    yield Finding("environment", "p2re-eval", "ok", version)
+    yield Finding("environment", "Python", "ok", f"{platform.python_version()}, {sys.executable}")
+    yield Finding("environment", "SQLite", "ok", sqlite3.sqlite_version)
+
+
+def _git(root: Path) -> Iterator[Finding]:
+    from p2re_eval.git import Repository
+
+    yield Finding("project", "folder", "ok", str(root))
+    try:
+        revision = Repository.around(root).head()
+    except GitError as error:
+        yield Finding("project", "git", "warning", f"{error}; `name@REV` needs it")
+        return
+    state = f"{revision.commit[:12]} on {revision.branch or 'a detached HEAD'}"
+    dirty = ", with uncommitted changes" if revision.dirty else ""
+    yield Finding("project", "git", "ok", state + dirty)
+
+
+def _prompts(root: Path) -> Iterator[Finding]:
+    from p2re_eval.plugins import Plugins
+    from p2re_eval.prompts.library import PromptLibrary
+
+    folder = root / "prompts"
+    if not folder.is_dir():
+        yield Finding("project", "prompts", "warning", "no folder prompts/; `p2re init` makes one")
+        return
+    found, mistakes = PromptLibrary(folder, prepare=Plugins().prepare).load_all()
+    if found or not mistakes:
+        yield Finding("project", "prompts", _some(found), count_text(len(found), "prompt"))
+    for mistake in mistakes:
+        where = str(mistake).removeprefix(f"{root}{os.sep}")
+        yield Finding("project", "prompt", "broken", where)
+
+
+def _some(found: Sized) -> Verdict:
+    return "ok" if found else "warning"
+
+
+def _suites(root: Path) -> Iterator[Finding]:
+    from p2re_eval.suites.load import is_suite, load_suite
+
+    folder = root / "suites"
+    if not folder.is_dir():
+        yield Finding("project", "suites", "warning", "no folder suites/; `p2re init` makes one")
+        return
+    suites, mistakes = [], []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and is_suite(path)):
+        try:
+            suites.append(load_suite(path, root=root))
+        except DefinitionErrors as error:
+            mistakes.append(str(error))
+    cases = sum(len(suite.cases) for suite in suites)
+    detail = f"{count_text(len(suites), 'suite')} with {count_text(cases, 'case')}"
+    if suites or not mistakes:
+        yield Finding("project", "suites", _some(suites), detail)
+    for mistake in mistakes:
+        yield Finding("project", "suite", "broken", mistake)
+
+
+def _providers(root: Path) -> Iterator[Finding]:
+    from p2re_eval.clock import SystemClock
+    from p2re_eval.interfaces import ProviderContext
+    from p2re_eval.plugins import Plugins
+
+    factories = Plugins().providers
+    context = ProviderContext(root=root, clock=SystemClock())
+    used = _used(root)
+    idle = 0
+    for name, outcome in asyncio.run(_all_diagnosed(factories, context)).items():
+        if isinstance(outcome, str):
+            yield Finding("providers", name, "ok", outcome)
+        elif name in used or getattr(outcome, "status", None) is not None:
+            yield Finding("providers", name, "warning", str(outcome).removeprefix(f"{name}: "))
+        else:
+            idle += 1
+    if idle:
+        detail = f"{idle} not set up and not asked for here; `p2re providers` lists them"
+        yield Finding("providers", "others", "ok", detail)
+
+
+def _used(root: Path) -> set[str | None]:
+    """The providers that the project's prompts and suites name; broken files name none."""
+    from p2re_eval.prompts.library import PromptLibrary
+    from p2re_eval.suites.load import is_suite, load_suite
+
+    prompts, suites = root / "prompts", root / "suites"
+    found = PromptLibrary(prompts).load_all()[0] if prompts.is_dir() else {}
+    used = {template.model.provider for template in found.values()}
+    for path in suites.rglob("*.y*ml") if suites.is_dir() else ():
+        with contextlib.suppress(DefinitionErrors):
+            if is_suite(path):
+                used |= {model.provider for model in load_suite(path, root=root).models}
+    return used
+
+
+async def _all_diagnosed(
+    factories: Mapping[str, ProviderFactory], context: ProviderContext
+) -> dict[str, str | P2REError]:
+    """What each says or what is wrong, asked at the same time: time-outs do not add up."""
+
+    async def one(factory: ProviderFactory) -> str | P2REError:
+        try:
+            return await _diagnosed(factory(context))
+        except P2REError as error:
+            return error
+
+    answers = await asyncio.gather(*map(one, factories.values()))
+    return dict(zip(factories, answers, strict=True))
+
+
+async def _diagnosed(provider: Provider) -> str:
+    diagnose: Callable[[], object] | None = getattr(provider, "diagnose", None)
+    try:
+        if diagnose is None:
+            return "needs no setting up"
+        async with asyncio.timeout(_LONGEST_S):
+            return str(await diagnose())  # type: ignore[misc]
+    except TimeoutError:
+        what = f"{provider.name}: no answer in {_LONGEST_S} s; check the network and the address"
+        raise ProviderTimeout(what, provider=provider.name) from None
+    finally:
+        await provider.close()
+
+
+def _database(db: Path | None) -> Iterator[Finding]:
+    from p2re_eval.store import default_path
+
+    path = (db or default_path()).expanduser()
+    if not path.exists():
+        yield Finding("database", "file", "ok", f"{path}, not there yet; the first run makes it")
+        return
+    try:
+        with existing_store(path) as store:
+            health = store.health()
+    except P2REError as error:
+        yield Finding("database", "file", "broken", str(error))
+        return
+    yield from _health(path, health)
+
+
+def _health(path: Path, health: StoreHealth) -> Iterator[Finding]:
+    size = f"{(health.file_bytes + health.wal_bytes) / 1e6:.1f} MB"
+    yield Finding("database", "file", "ok", f"{path}, {size}, schema {health.schema_version}")
+    if health.integrity == "ok":
+        yield Finding("database", "integrity", "ok", "every page is sound")
+    else:
+        advice = "copy the file away, then recover it with `sqlite3 FILE .recover`"
+        yield Finding("database", "integrity", "broken", f"{health.integrity}; {advice}")
+    held = ("experiment", "trace", "evaluation")
+    counts = ", ".join(count_text(health.counts[f"{name}s"], name) for name in held)
+    yield Finding("database", "holds", "ok", counts)
+    if health.running:
+        detail = f"{count_text(health.running, 'trace')} not ended yet"
+        yield Finding("database", "running", "ok", detail)
+    if health.abandoned:
+        cut = count_text(health.abandoned, "trace")
+        advice = "`p2re traces list --status abandoned` shows them"
+        yield Finding("database", "abandoned", "ok", f"{cut} cut off by a process's end; {advice}")

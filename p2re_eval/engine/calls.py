@@ -1,0 +1,199 @@
+"""One model call done properly: a slot, a time limit, retries, and an error with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from p2re_eval.documents import did_you_mean
+from p2re_eval.engine.retry import RetryPolicy
+from p2re_eval.errors import NotFound, NotRun, ProviderError, ProviderTimeout
+from p2re_eval.interfaces import Clock, Provider, ProviderContext, ProviderFactory
+from p2re_eval.records import Completion, RenderedPrompt
+
+ATTEMPT_TIMEOUT_S = 120.0
+RUN_TIMEOUT_S = 600.0
+
+
+class Providers:
+    """The session's providers, each made on first use and closed together."""
+
+    def __init__(
+        self, factories: Mapping[str, ProviderFactory], *, root: Path, clock: Clock
+    ) -> None:
+        self._factories = factories
+        self._context = ProviderContext(root=root, clock=clock)
+        self._made: dict[str, Provider] = {}
+
+    def get(self, name: str) -> Provider:
+        """The provider of this name. Raises NotFound with a did-you-mean."""
+        if name not in self._made:
+            if name not in self._factories:
+                raise NotFound(
+                    f"no provider is called '{name}'{did_you_mean(name, self._factories)}",
+                    provider=name,
+                )
+            self._made[name] = self._factories[name](self._context)
+        return self._made[name]
+
+    async def close(self) -> None:
+        """Give back every connection and model."""
+        made, self._made = list(self._made.values()), {}
+        await asyncio.gather(*(provider.close() for provider in made))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A completion and how many attempts it took."""
+
+    completion: Completion
+    attempts: int
+
+
+class Turn(Protocol):
+    """A run in the line of those that wait for a slot."""
+
+    async def near(self) -> None:
+        """It will be called soon: what must be on disk by then is written now, while others are
+        still being answered."""
+
+    def come(self) -> None:
+        """It has a slot: the provider is called next."""
+
+
+class _Line:
+    """A provider's slots, and as many places again right before them."""
+
+    def __init__(self, most: int) -> None:
+        self.slots = asyncio.Semaphore(most)
+        self.near = asyncio.Semaphore(2 * most)
+
+
+class Caller:
+    """Calls providers within the session's limits."""
+
+    def __init__(
+        self, providers: Providers, *, clock: Clock, concurrency: int, retry: RetryPolicy
+    ) -> None:
+        self.providers = providers
+        self._clock = clock
+        self._retry = retry
+        self._concurrency = concurrency
+        self._lines: dict[str, _Line] = {}
+
+    async def call(self, prompt: RenderedPrompt, turn: Turn | None = None) -> Answer:
+        """The provider's answer after as many attempts as make sense; ``turn`` is told when it is
+        near and when it has come.
+
+        Raises ProviderError with ``attempts`` set: the last attempt's, or the reason why waiting
+        longer is pointless.
+        """
+        provider = self.providers.get(prompt.model.provider or "")
+        provider.check(prompt)
+        line = self._line(provider)
+        if turn is None:
+            return await self._in_line(provider, prompt, line.slots, None)
+        async with line.near:
+            await turn.near()
+            return await self._in_line(provider, prompt, line.slots, turn)
+
+    async def _in_line(
+        self,
+        provider: Provider,
+        prompt: RenderedPrompt,
+        slots: asyncio.Semaphore,
+        turn: Turn | None,
+    ) -> Answer:
+        limit_s = prompt.model.run_timeout_s or RUN_TIMEOUT_S
+        spent_s = 0.0  # in attempts and pauses: waiting for a slot is nobody's fault
+        attempt = 1
+        while True:
+            async with slots:
+                if turn is not None and attempt == 1:
+                    turn.come()
+                began = self._clock.monotonic_ns()
+                try:
+                    left_s = limit_s - spent_s
+                    return Answer(await self._attempt(provider, prompt, left_s), attempt)
+                except ProviderError as error:
+                    error.attempts = attempt
+                    spent_s += (self._clock.monotonic_ns() - began) / 1e9
+                    delay_s = self._delay_s(error, limit_s - spent_s, limit_s)
+            await self._clock.sleep(delay_s)
+            spent_s += delay_s
+            attempt += 1
+
+    def _delay_s(self, error: ProviderError, left_s: float, limit_s: float) -> float:
+        """Seconds to wait before the next attempt. Raises the error when none makes sense."""
+        delay_s = self._retry.delay_s(error, error.attempts)
+        if delay_s is None:
+            raise error
+        if delay_s > left_s:
+            raise _out_of_time(error, delay_s, limit_s) from error
+        return delay_s
+
+    async def _attempt(
+        self, provider: Provider, prompt: RenderedPrompt, left_s: float
+    ) -> Completion:
+        started = self._clock.monotonic_ns()
+        try:
+            async with asyncio.timeout(min(_attempt_limit_s(prompt), left_s)):
+                completion = await provider.complete(prompt)
+        except TimeoutError:
+            raise _timed_out(provider, prompt, left_s) from None
+        except (ProviderError, NotRun):
+            raise
+        except Exception as error:  # a plug-in's provider may raise anything
+            what = f"the provider '{provider.name}' broke: {type(error).__name__}: {error}"
+            raise ProviderError(what, provider=provider.name) from error
+        if completion.duration_ns is None:
+            elapsed = self._clock.monotonic_ns() - started
+            completion = completion.model_copy(update={"duration_ns": elapsed})
+        return completion
+
+    def _line(self, provider: Provider) -> _Line:
+        line = self._lines.get(provider.name)
+        if line is None:
+            most = self._concurrency
+            if provider.concurrency is not None:
+                most = min(most, provider.concurrency)
+            line = self._lines[provider.name] = _Line(max(1, most))
+        return line
+
+
+def _attempt_limit_s(prompt: RenderedPrompt) -> float:
+    return prompt.model.timeout_s or ATTEMPT_TIMEOUT_S
+
+
+def _timed_out(provider: Provider, prompt: RenderedPrompt, left_s: float) -> ProviderError:
+    """The limit that was hit is named: raising the other would not help."""
+    limit_s, name = _attempt_limit_s(prompt), "timeout_s"
+    whose = ""
+    if left_s < limit_s:
+        limit_s, name = prompt.model.run_timeout_s or RUN_TIMEOUT_S, "run_timeout_s"
+        whose = "the run's "
+    return ProviderTimeout(
+        f"{prompt.model.id} gave no answer within {whose}{limit_s:g} s; "
+        f"raise {name} in the model settings if it needs longer",
+        provider=provider.name,
+        model=prompt.model.name or "",
+        retryable=name == "timeout_s",
+    )
+
+
+def _out_of_time(error: ProviderError, delay_s: float, limit_s: float) -> ProviderError:
+    late = type(error)(
+        f"{error}; the next attempt would be in {round(delay_s, 2):g} s, "
+        f"past the run's limit of {limit_s:g} s (run_timeout_s)",
+        provider=error.provider,
+        model=error.model,
+        status=error.status,
+        retry_after_s=error.retry_after_s,
+        retryable=False,
+        partial=error.partial,
+    )
+    late.attempts = error.attempts
+    return late

@@ -1,0 +1,444 @@
+"""The corridor: template -> render -> run -> trace -> score -> evaluation -> result.
+
+A :class:`Harness` holds what one session needs; every door opens one and calls it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.documents import collector_paused
+from p2re_eval.engine.calls import Caller, Providers
+from p2re_eval.engine.loop import EngineLoop
+from p2re_eval.engine.retry import RetryPolicy
+from p2re_eval.engine.runs import Answered, Run, Runner, Tape, call_span
+from p2re_eval.errors import ProviderError, ScorerError
+from p2re_eval.interfaces import Clock
+from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
+from p2re_eval.plugins import Plugins
+from p2re_eval.prompts.library import PromptLibrary
+from p2re_eval.records import (
+    Case,
+    Completion,
+    Evaluation,
+    Experiment,
+    Fault,
+    ModelSettings,
+    Outcome,
+    PromptTemplate,
+    RenderedPrompt,
+    Result,
+    Score,
+    Source,
+    Span,
+    Trace,
+)
+from p2re_eval.scorers.binding import BoundScorer
+from p2re_eval.store import Store, open_store
+from p2re_eval.suites.load import load_suite
+
+DEFAULT_CONCURRENCY = 10
+PREVIEW = 500
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session is told: where things are and how hard to work."""
+
+    root: Path
+    db_path: Path
+    prompts: Path
+    concurrency: int = DEFAULT_CONCURRENCY
+    overrides: Overrides = field(default_factory=Overrides)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class Harness:
+    """Everything one session shares; parts are made on first use, so opening costs nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        experiment: Experiment | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.experiment = experiment or Experiment(
+            experiment_id=new_trace_id(self.clock.now_ns()),
+            name=settings.root.name,
+            started_ns=self.clock.now_ns(),
+        )
+        self.loop = EngineLoop()
+        self._waiting_plugins: list[tuple[object, str]] = []
+        self._versions_kept: set[str] = set()
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        plugins = Plugins()
+        for plugin, name in self._waiting_plugins:
+            plugins.add(plugin, name)
+        return plugins
+
+    @cached_property
+    def library(self) -> PromptLibrary:
+        return PromptLibrary(self.settings.prompts, prepare=self.plugins.prepare)
+
+    @cached_property
+    def planner(self) -> Planner:
+        return Planner(
+            root=self.settings.root,
+            library=self.library,
+            scorers=self.plugins.scorers,
+            providers=self.plugins.providers,
+            overrides=self.settings.overrides,
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        store = open_store(self.settings.db_path, clock=self.clock)
+        store.start_experiment(self.experiment)
+        return store
+
+    @cached_property
+    def providers(self) -> Providers:
+        return Providers(self.plugins.providers, root=self.settings.root, clock=self.clock)
+
+    @cached_property
+    def runner(self) -> Runner:
+        caller = Caller(
+            self.providers,
+            clock=self.clock,
+            concurrency=self.settings.concurrency,
+            retry=self.settings.retry,
+        )
+        return Runner(caller, self.store, clock=self.clock)
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was run: an unused session leaves no file behind."""
+        return "store" in self.__dict__
+
+    def plan(self, path: Path) -> SuitePlan:
+        """Load a suite file and plan its runs. Raises DefinitionErrors."""
+        with collector_paused():
+            return self.planner.plan(load_suite(path, root=self.settings.root))
+
+    def start(self, planned: PlannedRun) -> Future[Result]:
+        """Start one planned run in the engine; see :meth:`start_all`."""
+        return self.start_all([planned])[0]
+
+    def start_all(self, runs: Sequence[PlannedRun]) -> list[Future[Result]]:
+        """Start planned runs in the engine, in this order.
+
+        Raises StoreError at once when the database cannot be opened.
+        """
+        assert self.runner  # made here, in the calling thread: the parts are not made twice
+        return self.loop.submit_all([evaluate_case(planned, self) for planned in runs])
+
+    def stop(self, reason: str) -> None:
+        """No new call from here on; calls in flight may still land."""
+        if "runner" in self.__dict__:
+            self.runner.stop(reason)
+
+    def add_plugin(self, plugin: object, name: str) -> None:
+        """Let a module's hooks in: now, or when the plug-ins are first needed."""
+        if "plugins" in self.__dict__:
+            self.plugins.add(plugin, name)
+        else:
+            self._waiting_plugins.append((plugin, name))
+
+    def keep_version(self, template: PromptTemplate) -> None:
+        """The prompt's version goes into the database, once a session, ahead of its runs."""
+        if template.version not in self._versions_kept:
+            self._versions_kept.add(template.version)
+            self.store.save_prompt_version(template)
+
+    def results(self, *, suite: str | None = None) -> Iterator[Result]:
+        """What is on disk of this experiment, in item order; of one suite where it is named."""
+        for result in self.store.results(self.experiment.experiment_id):
+            if suite is None or result.suite == suite:
+                yield result
+
+    def finish(self, experiment: Experiment) -> None:
+        """The experiment has ended: write it down and tell the plug-ins."""
+        self.experiment = experiment
+        self.store.finish_experiment(experiment)
+        self.plugins.experiment_finished(experiment)
+
+    def close(self) -> None:
+        """Cancel what still runs, write everything down and let go. Safe to call twice."""
+        self.loop.settle(0)
+        if "providers" in self.__dict__:
+            self.loop.submit(self.providers.close()).result()
+        self.loop.close()
+        if "store" in self.__dict__:
+            self.store.close()
+
+
+async def evaluate_case(planned: PlannedRun, harness: Harness) -> Result:
+    """Render, run, record, score, record: one case, once.
+
+    Raises NotRun when the session was stopped before its call, StoreError when it cannot be kept.
+    """
+    run = _requested(planned, harness)
+    answered = await harness.runner.answer(run)
+    # Judged while the answer is being written: both are on disk before the result is given back.
+    judged = await judge(answered.trace, planned.case, planned.scorers, harness, run)
+    return await record(planned, answered, judged, harness)
+
+
+async def execute(
+    planned: PlannedRun, harness: Harness, *, session_id: str | None = None
+) -> tuple[Answered, Run]:
+    """Render a planned run and execute it: the trace is on disk. Raises NotRun, StoreError."""
+    run = _requested(planned, harness, session_id=session_id)
+    answered = await harness.runner.answer(run)
+    await harness.runner.kept(answered)
+    return answered, run
+
+
+def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None = None) -> Run:
+    harness.keep_version(planned.template)
+    settings = _repeated(planned.settings, planned.repeat)
+    prompt = harness.library.render(planned.template, dict(planned.inputs), settings)
+    return Run(
+        prompt=prompt,
+        repeat=planned.repeat,
+        source=planned.source,
+        tape=planned.tape,
+        experiment_id=harness.experiment.experiment_id,
+        session_id=session_id,
+        suite=planned.suite.path,
+        case_id=planned.case.id,
+        tags=planned.case.tags,
+    )
+
+
+def _repeated(settings: ModelSettings, repeat: int) -> ModelSettings:
+    """A seed counts up with the repeat: the same seed would give the same sample again."""
+    if settings.seed is None or not repeat:
+        return settings
+    return settings.model_copy(update={"seed": settings.seed + repeat})
+
+
+async def record(
+    planned: PlannedRun,
+    answered: Answered,
+    judged: Judged,
+    harness: Harness,
+    *,
+    failed: bool = False,
+) -> Result:
+    """What the scorers said, on disk beside its trace; ``failed`` when the caller knows better.
+
+    Raises StoreError.
+    """
+    trace = answered.trace
+    result = _result(planned, trace, judged.evaluations, harness.experiment.experiment_id)
+    if failed and result.outcome == "passed":
+        result = result.model_copy(update={"outcome": "failed"})
+    saved = harness.store.save_result(result, judged.evaluations, judged.spans)
+    await harness.runner.kept(answered)
+    await harness.runner.written(saved)
+    if harness.plugins.listens_to_traces:
+        harness.plugins.trace_recorded(trace, judged.evaluations)
+    return result
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the scorers said about one trace, and the calls they made to say it."""
+
+    evaluations: tuple[Evaluation, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+
+async def judge(
+    trace: Trace,
+    case: Case,
+    scorers: Sequence[BoundScorer],
+    harness: Harness,
+    run: Run,
+) -> Judged:
+    """Every scorer's evaluation of an answered trace; a crashed one leaves the others alone."""
+    if trace.completion is None:
+        return Judged()
+    context = _Context(trace, harness, source=run.source, tape=run.tape)
+    slow = [scorer for scorer in scorers if scorer.kind == "LLM"]
+    evaluations = [
+        await _evaluate(scorer, trace.completion, case, context, run)
+        for scorer in scorers
+        if scorer.kind != "LLM"
+    ]
+    evaluations += await asyncio.gather(
+        *(_evaluate(s, trace.completion, case, context, run) for s in slow)
+    )
+    order = {scorer.label: number for number, scorer in enumerate(scorers)}
+    evaluations.sort(key=lambda evaluation: order[evaluation.name])
+    return Judged(tuple(evaluations), tuple(context.spans))
+
+
+class _Context:
+    """A scorer's view of the run it judges; see :class:`p2re_eval.interfaces.ScoringContext`."""
+
+    def __init__(
+        self, trace: Trace, harness: Harness, *, source: Source, tape: Tape | None
+    ) -> None:
+        self.prompt = trace.prompt
+        self.trace_id = trace.trace_id
+        self.root = harness.settings.root
+        self.clock = harness.clock
+        self.spans: list[Span] = []
+        self._trace = trace
+        self._harness = harness
+        self._source = source
+        self._tape = tape
+
+    async def complete(self, prompt: RenderedPrompt) -> Completion:
+        runner, clock = self._harness.runner, self.clock
+        started = clock.now_ns()
+        completion: Completion | None = None
+        broke: Exception | None = None
+        try:
+            completion = await runner.call(prompt, source=self._source, tape=self._tape)
+        except ProviderError as error:
+            broke = error
+            raise
+        finally:
+            self.spans.append(
+                call_span(
+                    prompt,
+                    trace=self._trace,
+                    run_key=runner.call_key(prompt),
+                    start_ns=started,
+                    end_ns=clock.now_ns(),
+                    completion=completion,
+                    error=broke,
+                )
+            )
+        return completion
+
+
+async def _evaluate(
+    scorer: BoundScorer, completion: Completion, case: Case, context: _Context, run: Run
+) -> Evaluation:
+    clock = context.clock
+    started = clock.monotonic_ns()
+    score: Score | None = None
+    fault: Fault | None = None
+    try:
+        score = await scorer.score(completion, case, context)
+    except (ScorerError, ProviderError) as error:
+        fault = Fault(kind="scorer", message=str(error))
+    now_ns = clock.now_ns()
+    return Evaluation(
+        evaluation_id=new_trace_id(now_ns),
+        trace_id=context.trace_id,
+        name=scorer.label,
+        scorer=scorer.name,
+        scorer_version=scorer.version,
+        kind=scorer.kind,
+        score=score,
+        fault=fault,
+        weight=scorer.weight,
+        duration_ns=clock.monotonic_ns() - started,
+        created_ns=now_ns,
+        identifier=f"{run.experiment_id}:{run.suite}:{run.case_id}#{run.repeat}",
+        experiment_id=run.experiment_id,
+    )
+
+
+def decide(
+    evaluations: Sequence[Evaluation], threshold: float | None
+) -> tuple[Outcome, float | None]:
+    """Whether the case passed, and its weighted mean value.
+
+    Without a threshold every counting scorer (weight above 0) must pass: one that clearly failed
+    fails the case, else one that broke leaves it unscored. With a threshold the weighted mean must
+    reach it, which needs every counting scorer's value.
+    """
+    counting = [e for e in evaluations if e.weight > 0]
+    values = [(e.score.value, e.weight) for e in counting if e.score and e.score.value is not None]
+    mean: float | None = None
+    if counting and len(values) == len(counting):
+        mean = sum(v * w for v, w in values) / sum(w for _, w in values)
+    if threshold is not None and counting:
+        return (
+            ("unscored", None)
+            if mean is None
+            else ("passed" if _reaches(mean, threshold) else "failed", mean)
+        )
+    if any(e.score is not None and e.score.passed is False for e in counting):
+        return "failed", mean
+    if any(e.score is None for e in counting):
+        return "unscored", mean
+    return "passed", mean
+
+
+def _reaches(mean: float, threshold: float) -> bool:
+    """Rounding errors of a sum do not decide: the mean of seven times 0.1 reaches 0.1."""
+    return mean >= threshold or math.isclose(mean, threshold, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def _result(
+    planned: PlannedRun, trace: Trace, evaluations: tuple[Evaluation, ...], experiment_id: str
+) -> Result:
+    case, completion = planned.case, trace.completion
+    threshold = case.threshold if case.threshold is not None else planned.suite.threshold
+    outcome, value = ("error", None) if completion is None else decide(evaluations, threshold)
+    return Result(
+        experiment_id=experiment_id,
+        item=planned.item,
+        suite=planned.suite.path,
+        prompt=planned.template.name,
+        prompt_version=planned.template.version,
+        model=planned.settings.id,
+        case_id=case.id,
+        repeat=planned.repeat,
+        position=planned.position,
+        tags=case.tags,
+        cluster=case.cluster,
+        outcome=outcome,
+        value=value,
+        trace_id=trace.trace_id,
+        source=planned.source if trace.source != "live" else trace.source,
+        recorded=True,
+        fault=trace.fault,
+        evaluations=evaluations,
+        inputs_preview=preview(planned.inputs),
+        output_preview="" if completion is None else preview(answer_text(completion)),
+        expected_preview="" if case.expected is None else preview(case.expected),
+        usage=completion.usage if completion else Result.model_fields["usage"].default,
+        cost_usd=completion.cost_usd if completion else None,
+        duration_ns=completion.duration_ns if completion else None,
+        place=case.place,
+    )
+
+
+def answer_text(completion: Completion) -> str:
+    """What a reader should see as the answer: the text, the refusal, or the tools asked for."""
+    if completion.text or not (completion.refusal or completion.tool_calls):
+        return completion.text
+    if completion.refusal:
+        return completion.refusal
+    return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
+
+
+def preview(value: object) -> str:
+    """The first 500 characters, of text as it is and of anything else as JSON."""
+    if isinstance(value, str):
+        text = value
+    else:
+        import json
+
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…"

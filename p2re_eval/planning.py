@@ -1,0 +1,362 @@
+"""A suite file becomes runs: prompts, models, cases, repeats and scorers matched and checked.
+
+Everything that can be known to be wrong is found here, before any model is called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from p2re_eval.documents import did_you_mean
+from p2re_eval.errors import (
+    DefinitionError,
+    DefinitionErrors,
+    DuplicateKey,
+    GitError,
+    MissingValue,
+    RenderError,
+    UnknownName,
+    WrongType,
+)
+from p2re_eval.gates import Gate, parse_gate
+from p2re_eval.interfaces import ProviderFactory
+from p2re_eval.prompts.library import PromptLibrary
+from p2re_eval.records import (
+    JSON,
+    Case,
+    ModelSettings,
+    Place,
+    PromptTemplate,
+    ScorerSpec,
+    Source,
+    Suite,
+)
+from p2re_eval.scorers.binding import BoundScorer, Scorer, bind
+
+if TYPE_CHECKING:
+    from p2re_eval.engine.runs import Tape
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line says about every suite; ``None`` leaves it to the suite."""
+
+    models: tuple[str, ...] = ()
+    repeat: int | None = None
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One run to be: everything about it but the answer. Rendered only when its turn comes."""
+
+    suite: Suite
+    template: PromptTemplate
+    settings: ModelSettings
+    case: Case
+    inputs: Mapping[str, JSON]
+    repeat: int
+    scorers: tuple[BoundScorer, ...]
+    source: Source
+    position: int
+    prompt: str
+    tape: Tape | None = None
+
+    @property
+    def name(self) -> str:
+        """``double-charge[local/smollm2-135m#0]``: the item's name in pytest."""
+        return f"{self.case.id}[{self.settings.id}#{self.repeat}]"
+
+    @property
+    def item(self) -> str:
+        """The whole item id, ``suites/support.yaml::route_ticket::double-charge[...]``."""
+        return f"{self.suite.path}::{self.prompt}::{self.name}"
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """A suite's runs in item order (a case's repeats side by side) and its gates."""
+
+    suite: Suite
+    runs: tuple[PlannedRun, ...]
+    gates: tuple[Gate, ...]
+
+
+@dataclass
+class Planner:
+    """Plans suites against one prompt library and one set of plug-ins."""
+
+    root: Path
+    library: PromptLibrary
+    scorers: Mapping[str, Scorer]
+    providers: Mapping[str, ProviderFactory]
+    overrides: Overrides = field(default_factory=Overrides)
+
+    def plan(self, suite: Suite) -> SuitePlan:
+        """The runs of this suite. Raises DefinitionErrors with every mistake found."""
+        return _SuitePlanning(self, suite).plan()
+
+    def plan_one(self, suite: Suite) -> PlannedRun:
+        """The run of a suite of one prompt, one case and one model, made by a test in Python.
+
+        Raises DefinitionErrors, without a place in a file.
+        """
+        (run,) = _SuitePlanning(self, suite).plan().runs[:1]
+        return run
+
+
+class _Variant(NamedTuple):
+    """A prompt with a model: ``name`` is ``route_ticket[local/smollm2-135m]``."""
+
+    name: str
+    reference: str
+    template: PromptTemplate
+    settings: ModelSettings
+
+
+class _SuitePlanning:
+    """One suite on its way to a plan; collects mistakes instead of stopping at the first."""
+
+    def __init__(self, planner: Planner, suite: Suite) -> None:
+        self._planner = planner
+        self._suite = suite
+        self._mistakes: list[DefinitionError] = []
+
+    def plan(self) -> SuitePlan:
+        suite = self._suite
+        found = {reference: self._template(reference) for reference in suite.prompts}
+        templates = {reference: t for reference, t in found.items() if t is not None}
+        variants = self._variants(templates, self._models())
+        shared = self._bound(suite.scorers)
+        cases = [(case, (*shared, *self._bound(case.scorers))) for case in suite.cases]
+        inputs = {
+            reference: [self._inputs(template, case) for case in suite.cases]
+            for reference, template in templates.items()
+        }
+        for case, scorers in cases:
+            self._check_expected(case, scorers)
+        gates = self._gates({scorer.label for _, bound in cases for scorer in bound})
+        tape = self._tape()
+        if self._mistakes:
+            raise DefinitionErrors(_in_order(self._mistakes))
+        runs = tuple(self._runs(variants, cases, inputs, tape))
+        return SuitePlan(suite=suite, runs=runs, gates=gates)
+
+    def _runs(
+        self,
+        variants: Sequence[_Variant],
+        cases: Sequence[tuple[Case, tuple[BoundScorer, ...]]],
+        inputs: Mapping[str, Sequence[Mapping[str, JSON]]],
+        tape: Tape | None,
+    ) -> Iterator[PlannedRun]:
+        repeats = self._planner.overrides.repeat or self._suite.repeat
+        position = 0
+        for variant in variants:
+            for (case, scorers), given in zip(cases, inputs[variant.reference], strict=True):
+                for repeat in range(repeats):
+                    yield PlannedRun(
+                        suite=self._suite,
+                        template=variant.template,
+                        settings=variant.settings,
+                        case=case,
+                        inputs=given,
+                        repeat=repeat,
+                        scorers=scorers,
+                        source=self._source(),
+                        position=position,
+                        prompt=variant.reference,
+                        tape=tape,
+                    )
+                    position += 1
+
+    def _template(self, reference: str) -> PromptTemplate | None:
+        place = self._suite.places.get(f"prompt:{reference}") or self._suite.places.get("prompts")
+        library = self._planner.library
+        if reference.partition("@")[0] not in library.names():
+            self._note(UnknownName, self._no_prompt(reference), place)
+            return None
+        try:
+            return library.get(reference)
+        except DefinitionErrors as error:
+            self._mistakes += error.errors
+        except DefinitionError as error:
+            self._mistakes.append(error)
+        except GitError as error:
+            self._note(UnknownName, f"prompt '{reference}': {error}", place)
+        return None
+
+    def _no_prompt(self, reference: str) -> str:
+        names = self._planner.library.names()
+        if not names:
+            folder = self._planner.library.folder
+            return f"no prompt is called '{reference}'; there are none in {folder}"
+        return f"no prompt is called '{reference}'{did_you_mean(reference, names)}"
+
+    def _models(self) -> list[ModelSettings]:
+        named = dict.fromkeys(self._planner.overrides.models)
+        if not named:
+            return list(self._suite.models) or [ModelSettings()]
+        models = []
+        for text in named:
+            provider, slash, name = text.partition("/")
+            if not slash or not name:
+                what = f"the model '{text}' must be written PROVIDER/NAME"
+                self._mistakes.append(WrongType(f"--p2re-model: {what}"))
+                continue
+            models.append(ModelSettings(provider=provider, name=name))
+        return models
+
+    def _variants(
+        self, templates: Mapping[str, PromptTemplate], models: Sequence[ModelSettings]
+    ) -> list[_Variant]:
+        found: dict[str, _Variant] = {}
+        for reference, template in templates.items():
+            for model in models:
+                settings = model.over(self._suite.settings.over(template.model))
+                self._check_model(template, settings)
+                name = f"{reference}[{settings.id}]"
+                if name in found:
+                    what = f"the variant {name} is listed twice; give each model another name"
+                    self._note(DuplicateKey, what, self._model_place(settings))
+                found[name] = _Variant(name, reference, template, settings)
+        return list(found.values())
+
+    def _check_model(self, template: PromptTemplate, settings: ModelSettings) -> None:
+        place = self._model_place(settings)
+        if not settings.provider or not settings.name:
+            what = f"the prompt '{template.name}' names no model; add `models: [PROVIDER/NAME]`"
+            self._note(MissingValue, what, place)
+        elif settings.provider not in self._planner.providers:
+            known = did_you_mean(settings.provider, self._planner.providers)
+            what = f"no provider is called '{settings.provider}'{known}"
+            if self._planner.overrides.models:
+                self._mistakes.append(UnknownName(f"--p2re-model: {what}"))
+            else:
+                self._note(UnknownName, what, place)
+
+    def _model_place(self, settings: ModelSettings) -> Place | None:
+        places = self._suite.places
+        return places.get(f"model:{settings.id}") or places.get("models")
+
+    def _bound(self, specs: Sequence[ScorerSpec]) -> tuple[BoundScorer, ...]:
+        bound = []
+        for spec in specs:
+            try:
+                bound.append(bind(spec, self._planner.scorers, root=self._planner.root))
+            except DefinitionError as error:
+                self._mistakes.append(error)
+        return tuple(bound)
+
+    def _inputs(self, template: PromptTemplate, case: Case) -> Mapping[str, JSON]:
+        given = _typed(case, template)
+        problems = self._planner.library.check_inputs(template, given)
+        for problem in problems:
+            what = problem.what
+            if len(self._suite.prompts) > 1 and f"'{template.name}'" not in what:
+                what = f"{what} (prompt '{template.name}')"
+            self._note(problem.kind, f"case '{case.id}': {what}", case.place)
+        if not problems:
+            self._try_rendering(template, given, case)
+        return given
+
+    def _try_rendering(
+        self, template: PromptTemplate, given: Mapping[str, JSON], case: Case
+    ) -> None:
+        try:
+            self._planner.library.render(template, dict(given))
+        except RenderError as error:
+            self._note(WrongType, f"case '{case.id}': {error}", case.place)
+
+    def _check_expected(self, case: Case, scorers: Sequence[BoundScorer]) -> None:
+        wanting = [scorer.label for scorer in scorers if scorer.needs_expected]
+        if case.expected is None and wanting:
+            what = f"case '{case.id}' has no `expected`, which {', '.join(wanting)} compares with"
+            self._note(MissingValue, what + "; add it", case.place)
+
+    def _gates(self, scorers: set[str]) -> tuple[Gate, ...]:
+        gates = []
+        for spec in self._suite.gates:
+            try:
+                gates.append(parse_gate(spec, scorers=scorers))
+            except DefinitionError as error:
+                self._mistakes.append(error)
+        return tuple(gates)
+
+    def _source(self) -> Source:
+        return self._planner.overrides.source or self._suite.source or "live"
+
+    def _tape(self) -> Tape | None:
+        if self._source() != "replay":
+            return None
+        from p2re_eval.providers.recordings import Recordings
+
+        name = self._suite.recordings or f"recordings/{self._suite.name}.jsonl"
+        path = self._planner.root / name
+        try:
+            return Recordings.load([path])
+        except DefinitionErrors as error:
+            self._mistakes += error.errors
+        except DefinitionError as error:
+            self._mistakes.append(error)
+        return None
+
+    def _note(self, kind: type[DefinitionError], what: str, place: Place | None) -> None:
+        if place is None:
+            place = Place(path=self._suite.path)
+        self._mistakes.append(kind(what, path=place.path, line=place.line, column=place.column))
+
+
+def _typed(case: Case, template: PromptTemplate) -> Mapping[str, JSON]:
+    """A CSV cell is text; where the prompt wants a number or a boolean, it becomes one."""
+    if case.place is None or not case.place.path.endswith(".csv"):
+        return case.inputs
+    return {
+        name: _from_cell(value, template.inputs.get(name, {}).get("type"))
+        for name, value in case.inputs.items()
+    }
+
+
+def _from_cell(value: JSON, wanted: JSON) -> JSON:
+    if not isinstance(value, str):
+        return value
+    if isinstance(wanted, list):
+        read = (_from_cell(value, one) for one in wanted if one != "string")
+        return next((typed for typed in read if typed != value), value)
+    if wanted in ("integer", "number"):
+        return _number_or_text(value, whole=wanted == "integer")
+    if wanted == "boolean":
+        return {"true": True, "false": False}.get(value.lower(), value)
+    if wanted in ("array", "object"):
+        return _json_or_text(value)
+    return value
+
+
+def _number_or_text(value: str, *, whole: bool) -> JSON:
+    """``3`` stays whole where any number will do: a prompt shows what the cell shows."""
+    try:
+        return int(value)
+    except ValueError:
+        pass
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return value if whole or not math.isfinite(number) else number
+
+
+def _json_or_text(value: str) -> JSON:
+    import json
+
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _in_order(mistakes: Sequence[DefinitionError]) -> list[DefinitionError]:
+    unique = {str(mistake): mistake for mistake in mistakes}
+    return sorted(unique.values(), key=lambda m: (str(m.path or ""), m.line, m.column))

@@ -1,0 +1,117 @@
+"""What plug-ins bring: a fresh manager per session, providers and scorers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from p2re_eval import hookspecs
+from p2re_eval.errors import PluginError
+from p2re_eval.interfaces import Environment, ProviderFactory, ScorerFunction
+from p2re_eval.records import Evaluation, Experiment, Trace
+
+if TYPE_CHECKING:
+    from p2re_eval.scorers.binding import Scorer
+
+
+class Plugins:
+    """The registries of one session.
+
+    Built-ins enter by the same door as everybody else. A plug-in may be added at any time (pytest
+    finds a suite's ``conftest.py`` late): what it registers is there from then on.
+
+    Raises PluginError when a name is taken or a plug-in cannot be loaded.
+    """
+
+    def __init__(self, *, entry_points: bool = True) -> None:
+        self.providers: dict[str, ProviderFactory] = {}
+        self.scorers: dict[str, Scorer] = {}
+        self._environments: list[Environment] = []
+        self._owners: dict[str, str] = {}
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._add_builtins()
+        if entry_points:
+            self._add_installed()
+
+    def add(self, plugin: object, name: str) -> None:
+        """Let one more module or object in; a module without our hooks costs nothing."""
+        if self._manager.has_plugin(name) or self._manager.is_registered(plugin):
+            return
+        self._manager.register(plugin, name=name)
+        self._welcome(plugin, name)
+
+    def prepare(self, environment: Environment) -> None:
+        """Give a Jinja environment every plug-in's filters and globals, later plug-ins' too."""
+        self._environments.append(environment)
+        self._manager.hook.prepare_environment(environment=environment)
+
+    def trace_recorded(self, trace: Trace, evaluations: Sequence[Evaluation]) -> None:
+        """Tell plug-ins that a run is on disk."""
+        self._manager.hook.trace_recorded(trace=trace, evaluations=evaluations)
+
+    def experiment_finished(self, experiment: Experiment) -> None:
+        """Tell plug-ins that the session's gates have decided."""
+        self._manager.hook.experiment_finished(experiment=experiment)
+
+    @property
+    def listens_to_traces(self) -> bool:
+        """Whether anybody implements ``trace_recorded``: spares building what nobody reads."""
+        return bool(self._manager.hook.trace_recorded.get_hookimpls())
+
+    def _add_builtins(self) -> None:
+        from p2re_eval.providers import builtin as providers
+        from p2re_eval.scorers import builtin as scorers
+
+        self.add(providers, "p2re_eval.providers")
+        self.add(scorers, "p2re_eval.scorers")
+
+    def _add_installed(self) -> None:
+        import importlib.metadata
+
+        for entry_point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+            try:
+                plugin = entry_point.load()
+            except Exception as error:  # a plug-in may fail in any way at import
+                raise PluginError(
+                    f"the plug-in '{entry_point.name}' ({entry_point.value}) cannot be loaded: "
+                    f"{type(error).__name__}: {error}; fix or uninstall it"
+                ) from error
+            self.add(plugin, entry_point.name)
+
+    def _welcome(self, plugin: object, name: str) -> None:
+        hooks = {caller.name for caller in self._manager.get_hookcallers(plugin) or []}
+        others = [p for p in self._manager.get_plugins() if p is not plugin]
+
+        def only_its(hook: str) -> pluggy.HookCaller:
+            return self._manager.subset_hook_caller(hook, others)
+
+        if "register_providers" in hooks:
+            only_its("register_providers")(
+                register=lambda key, factory: self._add_provider(key, factory, name)
+            )
+        if "register_scorers" in hooks:
+            only_its("register_scorers")(
+                register=lambda key, function: self._add_scorer(key, function, name)
+            )
+        if "prepare_environment" in hooks:
+            for environment in self._environments:
+                only_its("prepare_environment")(environment=environment)
+
+    def _add_provider(self, key: str, factory: ProviderFactory, owner: str) -> None:
+        self._claim(f"the provider '{key}'", owner)
+        self.providers[key] = factory
+
+    def _add_scorer(self, key: str, function: ScorerFunction, owner: str) -> None:
+        from p2re_eval.scorers.binding import Scorer
+
+        self._claim(f"the scorer '{key}'", owner)
+        self.scorers[key] = function if isinstance(function, Scorer) else Scorer(key, function)
+
+    def _claim(self, what: str, owner: str) -> None:
+        if what in self._owners:
+            taken = self._owners[what]
+            raise PluginError(f"{what} is registered by {taken} and by {owner}; rename one of them")
+        self._owners[what] = owner

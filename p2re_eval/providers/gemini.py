@@ -1,0 +1,201 @@
+"""Google's generateContent: the Gemini API, Vertex AI, and gateways that speak the same form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
+from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.exchange import Exchange, check_key, encoded
+from p2re_eval.providers.generate_answer import GenerateStream, read_generated
+from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
+from p2re_eval.providers.http import HttpClient, decoded, endpoint
+from p2re_eval.providers.http_faults import Call
+from p2re_eval.providers.keys import Key, chosen_base_url, key_for
+from p2re_eval.providers.services import Service
+from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+
+GEMINI = Service(
+    "gemini",
+    "https://generativelanguage.googleapis.com/v1beta",
+    ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "GOOGLE_GEMINI_BASE_URL",
+    note="generateContent, or a gateway that serves it",
+    own_hosts=("aiplatform.googleapis.com",),
+)
+_VERSIONED = re.compile(r"/v\d+(?:alpha|beta)?\d*(?:/|$)")
+_VERSION = "/v1beta"
+
+
+def gemini_service() -> Service:
+    """The Gemini API."""
+    return GEMINI
+
+
+class GeminiProvider:
+    """generateContent over HTTP, of one of Google's two services.
+
+    The address is the model's ``base_url``, else the one in the service's base-url variable, else
+    the service's own: everything that stands before ``/models/NAME``. One without a version gets
+    ``/v1beta``. The key travels in a header, never in the address; ``keys`` decides where to.
+    ``service`` is asked for its row at every call, since the environment may decide the address,
+    by the further ``variables``.
+    """
+
+    concurrency: int | None = None
+
+    def __init__(
+        self,
+        context: ProviderContext,
+        service: Callable[[], Service] = gemini_service,
+        *,
+        variables: tuple[str, ...] = (),
+    ) -> None:
+        self.name = service().name
+        self._service = service
+        self._variables = variables
+        self._clock = context.clock
+        self._http = HttpClient()
+
+    def requirements(self) -> Requirements:
+        """The address in use and the variables that change it."""
+        row = self._service()
+        return Requirements(
+            base_url=(chosen_base_url(row) or row.base_url).partition("?")[0],
+            variables=(*row.variables, *self._variables),
+            needed=row.key_names,
+            note=row.note,
+        )
+
+    def check(self, prompt: RenderedPrompt) -> None:
+        """Refuse what can never be sent.
+
+        Raises NotFound without a model, InvalidRequest for an unusable address, Unsupported for
+        what the service has no form for, AuthenticationFailed without a key.
+        """
+        model = prompt.model
+        if not model.name:
+            what = f"{self.name} needs a model; write {self.name}/NAME"
+            raise NotFound(what, provider=self.name)
+        call, key = self._call(model, _method(model))
+        problem = _contradiction(model) or unsendable(prompt)
+        if problem is not None:
+            raise call.fault(Unsupported, problem)
+        check_key(call, key.refusal)
+
+    def identity(self, model: ModelSettings) -> str:
+        """The address the environment chose, since a prompt without ``base_url`` does not say."""
+        if model.base_url:
+            return ""
+        row = self._service()
+        chosen = chosen_base_url(row) or row.base_url
+        return "" if _base_url(chosen) == GEMINI.base_url else chosen
+
+    async def complete(
+        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Completion:
+        """One POST, streamed when the model settings say so. Raises ProviderError."""
+        model = prompt.model
+        call, key = self._call(model, _method(model))
+        check_key(call, key.refusal)
+        body = encoded(call, generate_body(prompt))
+        exchange = Exchange(
+            self._http,
+            call,
+            self._authorization(key),
+            read=read_generated,
+            now_ns=self._clock.monotonic_ns,
+        )
+        if model.stream:
+            answer = await exchange.streamed(body, GenerateStream(call), on_text)
+        else:
+            answer = await exchange.whole(body)
+        return exchange.measured(answer, model)
+
+    async def diagnose(self) -> str:
+        """Whether the key is set and the service lists its models; free of cost.
+
+        Raises ProviderError when calls would fail.
+        """
+        call, key = self._call(ModelSettings(provider=self.name), "/models")
+        check_key(call, key.refusal)
+        reply = await self._http.get(call, self._authorization(key))
+        listed = decoded(call, reply.body or b"")
+        models = listed.get("models") if isinstance(listed, dict) else None
+        said = f"{key.name} is set" if key.secret else "no key, and none is needed there"
+        count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
+        return f"{call.host} answers with {count}; {said}"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    def _call(self, model: ModelSettings, path: str) -> tuple[Call, Key]:
+        row = self._service()
+        base_url = model.base_url or chosen_base_url(row) or row.base_url
+        if not base_url:
+            what = f"{self.name} has an address for every project; {self.name} {row.note}"
+            raise InvalidRequest(what, provider=self.name)
+        url = _address(base_url, path)
+        key = key_for(row, url)
+        call = Call(
+            provider=self.name,
+            model=model.name or "",
+            url=url,
+            secret=key.secret,
+            key_name=key.name,
+        )
+        return call, key
+
+    def _authorization(self, key: Key) -> dict[str, str]:
+        if not key.secret:
+            return {}
+        if self.name == "gemini":
+            return {"x-goog-api-key": key.secret}
+        return {"Authorization": f"Bearer {key.secret}"}
+
+
+def _method(model: ModelSettings) -> str:
+    """``/models/NAME:generateContent``; a name with a folder (``tunedModels/x``) keeps its own."""
+    name = model.name or ""
+    path = quote(name if "/" in name else f"models/{name}", safe="/@")
+    if {".", ".."}.intersection(path.split("/")):
+        raise InvalidRequest(f"'{name}' is no model's name; write gemini/NAME", provider="gemini")
+    return f"/{path}:{'streamGenerateContent' if model.stream else 'generateContent'}"
+
+
+def _address(base_url: str, path: str) -> str:
+    parts = urlsplit(endpoint(_base_url(base_url), path))
+    if re.search(r"(?:^|&)key=", parts.query):
+        raise InvalidRequest(
+            f"base_url for {parts.hostname} carries a key; put it in the environment",
+            provider="gemini",
+        )
+    query = parts.query
+    if path.endswith(":streamGenerateContent") and "alt=sse" not in query:
+        query = f"{query}&alt=sse" if query else "alt=sse"
+    return urlunsplit(parts._replace(query=query))
+
+
+def _base_url(address: str) -> str:
+    """The address with a version: Google's own variable names it without."""
+    parts = urlsplit(address.strip())
+    path = parts.path.rstrip("/")
+    if not _VERSIONED.search(path):
+        path += _VERSION
+    return urlunsplit(parts._replace(path=path))
+
+
+def _contradiction(model: ModelSettings) -> str | None:
+    extra = model.extra or {}
+    taken = sorted(OWN_KEYS.intersection(extra))
+    if taken:
+        return f"'{taken[0]}' cannot be set in extra; remove it"
+    if "streamFunctionCallArguments" in str(extra.get("toolConfig")):
+        return "calls are read whole; remove 'streamFunctionCallArguments' from extra"
+    configuration = extra.get("generationConfig")
+    if isinstance(configuration, dict) and configuration.get("candidateCount", 1) != 1:
+        return "'candidateCount' cannot be set in extra; ask for several answers with 'repeat'"
+    return None

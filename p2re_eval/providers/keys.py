@@ -1,0 +1,163 @@
+"""Which key goes to which address: a file in a repository can never send a key elsewhere.
+
+A key goes to its service's own addresses, to the address that the service's base-url variable
+names, and to this machine. Any other address gets the key that ``P2RE_KEYS`` in the environment
+gives it, ``HOST=VARIABLE`` with commas between entries, and ``HOST=`` for one that needs none.
+An entry means https at that host; plain http is allowed by writing ``http://HOST:PORT=VARIABLE``.
+
+A variable ``NAME`` may also be given as ``NAME_FILE``, the path of a file that holds the key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from p2re_eval.providers.http import is_loopback
+
+KEYS_NAME = "P2RE_KEYS"
+_VARIABLE = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class KeyOwner(Protocol):
+    """What decides where a service's key may go; see ``Service`` for the fields."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def base_url_name(self) -> str: ...
+    @property
+    def key_names(self) -> tuple[str, ...]: ...
+    @property
+    def own_hosts(self) -> tuple[str, ...]: ...
+    @property
+    def needs_key(self) -> bool: ...
+
+
+class Key(NamedTuple):
+    """The key for one address; ``refusal`` says why the call cannot be made, ``""`` when it can.
+
+    ``name`` is the variable that holds it; ``secret`` is "" when nothing is sent.
+    """
+
+    name: str
+    secret: str = ""
+    refusal: str = ""
+
+    def __repr__(self) -> str:
+        return f"Key({self.name!r}, {'***' if self.secret else ''!r}, {self.refusal!r})"
+
+
+class _Origin(NamedTuple):
+    scheme: str
+    host: str
+    port: int
+
+
+def key_for(owner: KeyOwner, url: str) -> Key:
+    """The key that a call to ``url`` carries, or why it may not be made."""
+    origin = _origin(url)
+    main = owner.key_names[0]
+    for entry, variable in _entries():
+        if not _VARIABLE.match(variable or "_"):
+            return Key(main, refusal=_unreadable())
+        if _origin(entry) == origin:
+            return _mapped(main, variable, url)
+    if not _VARIABLE.match(main) or origin is None:
+        return Key(main)
+    if is_loopback(url):
+        return _first(owner.key_names)
+    if origin in _own(owner):
+        key = _first(owner.key_names)
+        if not key.secret and not key.refusal and owner.needs_key:
+            return Key(main, refusal=f"no key for {_shown(url)}; set {main}")
+        return key
+    return Key(main, refusal=_foreign(owner, url) if owner.needs_key else "")
+
+
+def is_set(name: str) -> bool:
+    """Whether this variable, or the one that names a file for it, has a value."""
+    return bool(os.environ.get(name, "").strip() or os.environ.get(f"{name}_FILE", "").strip())
+
+
+def chosen_base_url(owner: KeyOwner) -> str:
+    """The address in the owner's base-url variable, "" when it is not set."""
+    return os.environ.get(owner.base_url_name, "").strip() if owner.base_url_name else ""
+
+
+def _own(owner: KeyOwner) -> set[_Origin | None]:
+    addresses = [owner.base_url, chosen_base_url(owner)]
+    addresses += [f"https://{host}" for host in owner.own_hosts]
+    return {_origin(address) for address in addresses if address}
+
+
+def _mapped(main: str, variable: str, url: str) -> Key:
+    if not variable:
+        return Key(main)
+    key = _read(variable)
+    if key.secret or key.refusal:
+        return key
+    # The variable is not named: somebody may have written the key itself in its place.
+    what = f"the variable that {KEYS_NAME} gives {_shown(url)} is not set; set it"
+    return Key(main, refusal=what)
+
+
+def _first(names: Sequence[str]) -> Key:
+    found = (key for name in names if (key := _read(name)).secret or key.refusal)
+    return next(found, Key(names[0]))
+
+
+def _read(name: str) -> Key:
+    secret = os.environ.get(name, "").strip()
+    path = os.environ.get(f"{name}_FILE", "").strip()
+    if secret or not path:
+        return Key(name, secret)
+    try:
+        return Key(name, Path(path).expanduser().read_text("utf-8").strip())
+    except (OSError, ValueError):
+        return Key(name, refusal=f"the file that {name}_FILE names cannot be read; correct it")
+
+
+def _entries() -> Iterator[tuple[str, str]]:
+    for entry in os.environ.get(KEYS_NAME, "").split(","):
+        if entry.strip():
+            address, separator, variable = entry.strip().rpartition("=")
+            address = address if "://" in address else f"https://{address}"
+            known = bool(separator) and _origin(address) is not None
+            yield address, variable.strip() if known else "-"
+
+
+@lru_cache(maxsize=256)
+def _origin(url: str) -> _Origin | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except (KeyError, ValueError):
+        return None
+    return _Origin(parts.scheme, parts.hostname, port) if parts.hostname else None
+
+
+def _shown(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _foreign(owner: KeyOwner, url: str) -> str:
+    host = _shown(url)
+    entry = host if urlsplit(url).scheme == "https" else f"http://{host}"
+    return (
+        f"{host} is not {owner.name}'s own address, so no key is sent there; allow it in the "
+        f"environment with {KEYS_NAME}='{entry}={owner.key_names[0]}', or with "
+        f"{KEYS_NAME}='{entry}=' when it needs no key"
+    )
+
+
+def _unreadable() -> str:
+    return f"{KEYS_NAME} cannot be read; write HOST=VARIABLE, with commas between the entries"

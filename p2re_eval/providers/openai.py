@@ -1,0 +1,182 @@
+"""Chat completions of OpenAI and of every service in the table that speaks its form."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
+from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.azure import azure_base_url
+from p2re_eval.providers.chat_answer import read_completion
+from p2re_eval.providers.chat_request import OWN_KEYS, LimitName, chat_body
+from p2re_eval.providers.chat_stream import ChatStream
+from p2re_eval.providers.exchange import Exchange, check_key, encoded
+from p2re_eval.providers.http import HttpClient, decoded, endpoint
+from p2re_eval.providers.http_faults import Call
+from p2re_eval.providers.keys import chosen_base_url, key_for
+from p2re_eval.providers.responses_answer import ResponseStream, read_response
+from p2re_eval.providers.responses_request import (
+    RESPONSES_OWN_KEYS,
+    cannot_say,
+    responses_body,
+)
+from p2re_eval.providers.services import OPENAI, Service
+from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+
+_COUNTS_REASONING = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|\d\d))")
+
+
+class OpenAIProvider:
+    """Chat completions over HTTP, of one service of the table.
+
+    The address is the model's ``base_url``, else the one in the service's base-url variable, else
+    the service's own. ``keys`` decides which key goes there.
+    """
+
+    concurrency: int | None = None
+
+    def __init__(self, context: ProviderContext, service: Service = OPENAI) -> None:
+        self.name = service.name
+        self._service = service
+        self._clock = context.clock
+        self._http = HttpClient()
+        responses = service.form == "responses"
+        self._own_keys = RESPONSES_OWN_KEYS if responses else OWN_KEYS
+        self._read = read_response if responses else read_completion
+        self._stream: type[ResponseStream | ChatStream]
+        self._stream = ResponseStream if responses else ChatStream
+
+    def requirements(self) -> Requirements:
+        """The address in use and the variables that change it."""
+        row = self._service
+        return Requirements(
+            base_url=chosen_base_url(row) or row.base_url,
+            variables=row.variables,
+            needed=row.key_names if row.needs_key else (),
+            note=row.note,
+        )
+
+    def check(self, prompt: RenderedPrompt) -> None:
+        """Refuse what can never be sent.
+
+        Raises NotFound without a model, InvalidRequest for an unusable address, Unsupported for
+        settings that contradict the prompt or the service, AuthenticationFailed where no key may
+        go.
+        """
+        model = prompt.model
+        if not model.name:
+            what = f"{self.name} needs a model; write {self.name}/NAME"
+            raise NotFound(what, provider=self.name)
+        call = self._call(model)
+        extra = model.extra or {}
+        taken = sorted(self._own_keys.intersection(extra))
+        if taken:
+            what = f"'{taken[0]}' cannot be set in extra; remove it"
+            if taken[0] == "n":
+                what += ", and ask for several answers with 'repeat'"
+            raise call.fault(Unsupported, what)
+        unsaid = cannot_say(prompt) if self._service.form == "responses" else None
+        if unsaid is not None:
+            raise call.fault(Unsupported, unsaid)
+        if prompt.output_schema and not self._service.schemas and "response_format" not in extra:
+            what = f"{self.name} enforces no JSON Schema; remove output.schema, or describe it in "
+            what += "the prompt and set extra: {response_format: {type: json_object}}"
+            raise call.fault(Unsupported, what)
+        check_key(call, call.no_key)
+
+    def identity(self, model: ModelSettings) -> str:
+        """The address the environment chose, since a prompt without ``base_url`` does not say."""
+        chosen = "" if model.base_url else chosen_base_url(self._service)
+        return "" if chosen.rstrip("/") == self._service.base_url else chosen
+
+    async def complete(
+        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Completion:
+        """One POST, streamed when the model settings say so. Raises ProviderError."""
+        model = prompt.model
+        call = self._call(model)
+        check_key(call, call.no_key)
+        body = self._encoded(call, prompt)
+        exchange = Exchange(
+            self._http,
+            call,
+            self._authorization(call),
+            read=self._read,
+            now_ns=self._clock.monotonic_ns,
+        )
+        if model.stream:
+            completion = await exchange.streamed(body, self._stream(call), on_text)
+        else:
+            completion = await exchange.whole(body)
+        return exchange.measured(completion, model)
+
+    async def diagnose(self) -> str:
+        """Whether the key is set and the service lists its models; free of cost.
+
+        Raises ProviderError when calls would fail.
+        """
+        call = self._call(ModelSettings(provider=self.name), "/models")
+        check_key(call, call.no_key)
+        reply = await self._http.get(call, self._authorization(call))
+        listed = decoded(call, reply.body or b"")
+        models = listed.get("data") if isinstance(listed, dict) else listed
+        key = f"{call.key_name} is set" if call.secret else "no key, and none is needed there"
+        count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
+        return f"{call.host} answers with {count}; {key}"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    def _call(self, model: ModelSettings, path: str = "") -> Call:
+        url = endpoint(self._base_url(model), path or self._service.path)
+        key = key_for(self._service, url)
+        return Call(
+            self.name,
+            model.name or "",
+            url,
+            secret=key.secret,
+            key_name=key.name,
+            no_key=key.refusal,
+        )
+
+    def _base_url(self, model: ModelSettings) -> str:
+        row = self._service
+        base_url = model.base_url or chosen_base_url(row) or row.base_url
+        if not base_url:
+            what = f"{self.name} has an address for every account; set {row.base_url_name}"
+            raise InvalidRequest(f"{what} ({row.note})", provider=self.name)
+        if row.version_name:
+            version = os.environ.get(row.version_name, "").strip()
+            return azure_base_url(base_url, model.name or "", version)
+        return base_url
+
+    def _authorization(self, call: Call) -> dict[str, str]:
+        if not call.secret:
+            return {}
+        if self._service.key_header == "api-key":
+            return {"api-key": call.secret}
+        return {"Authorization": f"Bearer {call.secret}"}
+
+    def _encoded(self, call: Call, prompt: RenderedPrompt) -> bytes:
+        stream = bool(prompt.model.stream)
+        if self._service.form == "responses":
+            return encoded(call, responses_body(prompt, stream=stream))
+        body = chat_body(prompt, stream=stream, limit_name=_limit_name(call, prompt.model))
+        for name in self._service.left_out:
+            body.pop(name, None)
+        for name, theirs in self._service.renamed:
+            if name in body:
+                body[theirs] = body.pop(name)
+        return encoded(call, body)
+
+
+def _limit_name(call: Call, model: ModelSettings) -> LimitName:
+    """The official service refuses ``max_tokens`` for models that reason; others know only that."""
+    official = call.host == "api.openai.com" or call.host.endswith(".openai.azure.com")
+    official = official or call.provider == "azure"
+    if official and _COUNTS_REASONING.match(model.name or ""):
+        return "max_completion_tokens"
+    return "max_tokens"

@@ -1,0 +1,95 @@
+"""The door for pytest: inert, and importing nothing but pytest, until ``--p2re`` is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from p2re_eval.pytest_plugin.fixture import P2RE
+    from p2re_eval.pytest_plugin.session import P2RESession
+
+session_key: pytest.StashKey[P2RESession] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("p2re", "evaluation of prompts (p2re_eval)")
+    group.addoption("--p2re", action="store_true", help="run the prompt suites")
+    group.addoption(
+        "--p2re-model",
+        action="append",
+        default=[],
+        metavar="PROVIDER/NAME",
+        help="run every suite on this model instead of its own (repeatable)",
+    )
+    group.addoption(
+        "--p2re-concurrency",
+        type=_at_least_one,
+        metavar="N",
+        help="most model calls in flight at once (default: 10; shared by xdist workers)",
+    )
+    group.addoption("--p2re-repeat", type=_at_least_one, metavar="N", help="run every case N times")
+    group.addoption(
+        "--p2re-source",
+        choices=["live", "cache", "replay"],
+        help="where answers come from: the model, an identical recorded run if there is one, "
+        "or recordings only (a miss is an error and no socket opens)",
+    )
+    group.addoption(
+        "--p2re-report",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="write a report: .html, .md or .json by suffix (repeatable)",
+    )
+    group.addoption(
+        "--p2re-db", metavar="PATH", help="the database (default: $P2RE_DB or ~/.aikh/p2re.db)"
+    )
+    parser.addini("p2re", "run the prompt suites without --p2re", type="bool", default=False)
+    parser.addini("p2re_prompts", "the folder of prompts", default="prompts")
+    parser.addini("p2re_suites", "the folders of suites", type="args", default=["suites"])
+    parser.addini("p2re_concurrency", "most model calls in flight at once", default="10")
+    parser.addini("p2re_db", "the database, relative to the root folder", default="")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if not (config.getoption("p2re") or config.getini("p2re")):
+        return
+    import gc
+
+    # Imports and collection make many objects and no garbage: the session turns it on again.
+    collecting = gc.isenabled()
+    gc.disable()
+    # First in, last out: pytest's own search for garbage at the end need not look through it all.
+    config.add_cleanup(gc.unfreeze)
+    from p2re_eval.pytest_plugin.session import start
+
+    start(config, session_key, collector_was_on=collecting)
+
+
+@pytest.fixture
+def p2re(request: pytest.FixtureRequest) -> Iterator[P2RE]:
+    """Run prompts from a test and record what comes back; see ``P2RE``."""
+    session = request.config.stash.get(session_key, None)
+    if session is None:
+        pytest.skip("needs --p2re")
+    from p2re_eval.pytest_plugin.fixture import P2RE
+
+    fixture = P2RE(session.harness, request.node)
+    yield fixture
+    fixture.finish()
+
+
+def _at_least_one(text: str) -> int:
+    import argparse
+
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return number

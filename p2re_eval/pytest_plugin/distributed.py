@@ -1,0 +1,218 @@
+"""Under pytest-xdist: one experiment, one database, the concurrency divided, gates at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2re_eval.errors import NoSuchRecord
+from p2re_eval.gates import parse_gate
+from p2re_eval.pipeline import Harness
+from p2re_eval.planning import PlannedRun
+from p2re_eval.pytest_plugin.ahead import Ahead
+from p2re_eval.pytest_plugin.items import CaseItem, GateItem
+from p2re_eval.records import GateSpec, GateVerdict, Place
+from p2re_eval.store import open_store
+
+if TYPE_CHECKING:
+    from p2re_eval.pytest_plugin.session import P2RESession
+
+
+def register(config: pytest.Config, session: P2RESession) -> None:
+    """Add the controller's or the worker's part, where xdist is at work."""
+    if is_worker(config):
+        config.pluginmanager.register(_Worker(config, session), "p2re-worker")
+    elif config.getoption("dist", "no") != "no" and not config.option.collectonly:
+        config.pluginmanager.register(_Controller(session), "p2re-controller")
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process is one of xdist's workers."""
+    return hasattr(config, "workerinput")
+
+
+def worker(config: pytest.Config) -> tuple[int, int]:
+    """This xdist worker's number and how many there are; (0, 1) without xdist."""
+    handed = getattr(config, "workerinput", None)
+    if handed is None:
+        return 0, 1
+    return int(handed["workerid"].removeprefix("gw")), int(handed["workercount"])
+
+
+def ahead(config: pytest.Config, harness: Harness, items: Sequence[pytest.Item]) -> Ahead:
+    """What this process may start before it is asked: never a run that another one makes too."""
+    number, of = worker(config)
+    runs = [(at, item.run) for at, item in enumerate(items) if isinstance(item, CaseItem)]
+    dist = getattr(config, "workerinput", {}).get("p2re_dist", "load")
+    if dist == "load":
+        return Ahead(harness, [run for at, run in runs if at % of == number])
+    together = {"loadfile": _suite, "loadscope": _scope}.get(dist)
+    return Ahead(harness, [], maybe=[run for _, run in runs], together=together)
+
+
+def _suite(run: PlannedRun) -> str:
+    return run.suite.path
+
+
+def _scope(run: PlannedRun) -> str:
+    return run.item.rpartition("::")[0]
+
+
+def take_over(session: P2RESession, pytest_session: pytest.Session) -> None:
+    """In the controller: what the workers ran is this session's experiment."""
+    controller = session.config.pluginmanager.get_plugin("p2re-controller")
+    if controller is not None:
+        controller.take_over(pytest_session)
+
+
+class _Worker:
+    """Leaves the gates to the controller: only there are all results in."""
+
+    def __init__(self, config: pytest.Config, session: P2RESession) -> None:
+        self._config = config
+        self._session = session
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        gates = [item for item in items if isinstance(item, GateItem)]
+        items[:] = [item for item in items if not isinstance(item, GateItem)]
+        self._hand("p2re_gates", [_handed(gate) for gate in gates])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self) -> None:
+        self._hand("p2re_selected", self._session.selected)
+
+    def _hand(self, name: str, value: object) -> None:
+        self._config.workeroutput[name] = json.dumps(value)  # type: ignore[attr-defined]
+
+
+def _handed(item: GateItem) -> dict[str, Any]:
+    """All that deciding a gate takes: the controller has collected nothing and plans nothing."""
+    return {
+        "nodeid": item.nodeid,
+        "suite": item.plan.suite.path,
+        "text": item.gate.text,
+        "place": None if item.gate.place is None else item.gate.place.model_dump(mode="json"),
+        "planned": len(item.plan.runs),
+    }
+
+
+class _Controller:
+    """Hands the experiment to the workers and decides the gates when they are done."""
+
+    def __init__(self, session: P2RESession) -> None:
+        self._session = session
+        self._gates: dict[str, dict[str, Any]] = {}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["p2re_experiment"] = self._session.harness.experiment.model_dump_json()
+        node.workerinput["p2re_dist"] = self._session.config.getoption("dist")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Deal all items out at once, so that a worker knows which runs to start ahead."""
+        if config.getoption("dist") != "load":
+            return None
+        from xdist.scheduler import LoadScheduling
+
+        class DealtScheduling(LoadScheduling):  # type: ignore[misc]
+            def schedule(self) -> None:
+                first = self.collection is None
+                if first and self._check_nodes_have_same_collection():
+                    _deal(self)
+                else:
+                    super().schedule()
+
+        return DealtScheduling(config, log)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        output = getattr(node, "workeroutput", {})
+        gates = json.loads(output.get("p2re_gates", "[]"))
+        self._gates.update({gate["nodeid"]: gate for gate in gates})
+        self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        outcome = yield
+        if self._gates and not (session.shouldfail or session.shouldstop):
+            for gate in self._gates.values():
+                self._decide(session, gate)
+        return outcome
+
+    def take_over(self, session: pytest.Session) -> None:
+        """Open the workers' experiment, and load the conftest.py files of the suites they ran."""
+        harness = self._session.harness
+        if not (harness.used or _is_recorded(harness)):
+            return
+        assert harness.store
+        for folder in {(harness.settings.root / suite).parent for suite in self._session.selected}:
+            collector = pytest.Dir.from_parent(session, path=folder)
+            session.config.hook.pytest_make_collect_report(collector=collector)
+
+    def _decide(self, session: pytest.Session, wanted: dict[str, Any]) -> None:
+        place = None if wanted["place"] is None else Place.model_validate(wanted["place"])
+        gate = parse_gate(GateSpec(text=wanted["text"], place=place))
+        suite = wanted["suite"]
+        planned = wanted["planned"]
+        selected = self._session.selected.get(suite, planned)
+        verdict = self._session.decide_on(gate, suite, selected=selected, planned=planned)
+        location = (suite, place.line - 1 if place else None, wanted["nodeid"].partition("::")[2])
+        _report(session, wanted["nodeid"], location, verdict)
+
+
+def _is_recorded(harness: Harness) -> bool:
+    """Whether a worker has written anything down."""
+    if not harness.settings.db_path.exists():
+        return False
+    with open_store(harness.settings.db_path, read_only=True) as store:
+        try:
+            store.read_experiment(harness.experiment.experiment_id)
+        except NoSuchRecord:
+            return False
+    return True
+
+
+def _deal(scheduling: Any) -> None:
+    """Item i goes to worker i modulo the number of workers; each gets its share at once."""
+    scheduling.collection = next(iter(scheduling.node2collection.values()))
+    scheduling.pending[:] = range(len(scheduling.collection))
+    nodes = sorted(scheduling.nodes, key=lambda node: int(node.gateway.id.removeprefix("gw")))
+    shares: dict[Any, list[int]] = {node: [] for node in nodes}
+    for index, node in zip(range(len(scheduling.collection)), cycle(nodes), strict=False):
+        shares[node].append(index)
+    scheduling.pending.clear()
+    # What a dead worker leaves is dealt out in chunks, whose size the first round never set.
+    if scheduling.maxschedchunk is None:
+        scheduling.maxschedchunk = max(1, len(scheduling.collection))
+    for node, share in shares.items():
+        scheduling.node2pending[node].extend(share)
+        node.send_runtest_some(share)
+        node.shutdown()
+
+
+def _report(
+    session: pytest.Session,
+    nodeid: str,
+    location: tuple[str, int | None, str],
+    verdict: GateVerdict,
+) -> None:
+    hook = session.config.hook
+    hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+    for when in ("setup", "call", "teardown"):
+        failed = when == "call" and verdict.passed is not True
+        report = pytest.TestReport(
+            nodeid=nodeid,
+            location=location,
+            keywords={},
+            outcome="failed" if failed else "passed",
+            longrepr=f"{verdict.place}: {verdict.explanation}" if failed else None,
+            when=when,
+        )
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)

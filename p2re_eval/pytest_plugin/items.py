@@ -1,0 +1,214 @@
+"""Suites as pytest sees them: a file of cases, and gates that decide at its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2re_eval.errors import NotRun, P2REError
+from p2re_eval.gates import Gate, decide
+from p2re_eval.planning import PlannedRun, SuitePlan
+from p2re_eval.pytest_plugin.explain import explain_broken, explain_failure
+from p2re_eval.records import GateVerdict, Place, Result
+from p2re_eval.tally import tally
+
+if TYPE_CHECKING:
+    from p2re_eval.pytest_plugin.session import P2RESession
+
+call_report: pytest.StashKey[pytest.TestReport] = pytest.StashKey()
+"""The report of an item's call, for the fixture's results."""
+
+_MARK = re.compile(r"[A-Za-z][\w.\-]*\Z")
+_TAKEN_MARKS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"}
+
+
+class AnsweredBadly(Exception):
+    """The model's answer did not satisfy the case."""
+
+    def __init__(self, result: Result, *, tolerated: bool) -> None:
+        super().__init__(explain_failure(result))
+        self.result = result
+        self.tolerated = tolerated
+
+
+class GateNotMet(Exception):
+    """A gate decided against the experiment, or could not decide."""
+
+
+class SuiteFile(pytest.File):
+    """One suite file: a node for each prompt, then the gates, ``gate[pass_rate >= 0.9]``."""
+
+    p2re: P2RESession
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        plan = self.p2re.harness.plan(self.path)
+        for prompt in plan.suite.prompts:
+            yield PromptNode.from_parent(self, name=prompt, plan=plan)
+        for gate in plan.gates:
+            name = f"gate[{gate.text}]"
+            nodeid = f"{self.nodeid}::{name}"
+            yield GateItem.from_parent(self, name=name, nodeid=nodeid, gate=gate, plan=plan)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> str | Any:
+        if isinstance(excinfo.value, P2REError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class PromptNode(pytest.Collector):
+    """The runs of one prompt of a suite, named ``case[model#repeat]`` as pytest names parameters:
+    ``suite.yaml::prompt::case`` selects all models and repeats of a case."""
+
+    def __init__(self, *, plan: SuitePlan, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._plan = plan
+
+    def collect(self) -> Iterator[pytest.Item]:
+        tolerant = bool(self._plan.gates)
+        for run in self._plan.runs:
+            if run.prompt == self.name:
+                # Said in full: pytest's cache reads ids back from text, brackets apart.
+                nodeid = f"{self.nodeid}::{run.name}"
+                yield CaseItem.from_parent(
+                    self, name=run.name, nodeid=nodeid, run=run, tolerant=tolerant
+                )
+
+
+class CaseItem(pytest.Item):
+    """One run: its answer is awaited in setup (a broken machine is an error), judged in the call.
+
+    Where the suite has gates, they decide and a bad answer is only reported (``tolerant``).
+    """
+
+    def __init__(self, *, run: PlannedRun, tolerant: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run = run
+        self._result: Result | None = None
+        self._tolerant = tolerant
+        for tag in (*run.suite.tags, *run.case.tags):
+            self._tag(tag)
+
+    def _tag(self, tag: str) -> None:
+        self.extra_keyword_matches.add(tag)
+        if _MARK.match(tag) and tag not in _TAKEN_MARKS:
+            _session(self).know_mark(tag)
+            self.add_marker(tag)
+
+    def setup(self) -> None:
+        if nothing_runs(self.config):
+            return
+        try:
+            result = _session(self).result(self.run)
+        except NotRun as error:
+            pytest.skip(f"not run: {error}")
+        except P2REError as error:
+            # Alone: pytest would print the error, and then the same again as its consequence.
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        if result.outcome in {"error", "unscored"}:
+            self.user_properties += _properties(result)
+            pytest.fail(explain_broken(result), pytrace=False)
+        self._result = result
+
+    def runtest(self) -> None:
+        result, self._result = self._result, None
+        assert result is not None
+        self.user_properties += _properties(result)
+        if result.outcome == "failed":
+            raise AnsweredBadly(result, tolerated=self._tolerant)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> str | Any:
+        if isinstance(excinfo.value, AnsweredBadly):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return _where(self, self.run.case.place)
+
+
+class GateItem(pytest.Item):
+    """A gate of a suite, decided on the selected runs once they are all in."""
+
+    def __init__(self, *, gate: Gate, plan: SuitePlan, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gate = gate
+        self.plan = plan
+
+    def runtest(self) -> None:
+        verdict = _session(self).decide(self.gate, self.plan)
+        if verdict.passed is not True:
+            raise GateNotMet(verdict.explanation)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> str | Any:
+        if isinstance(excinfo.value, (GateNotMet, P2REError)):
+            place = f"{self.gate.place}: " if self.gate.place else ""
+            return f"{place}{excinfo.value}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return _where(self, self.gate.place)
+
+
+def nothing_runs(config: pytest.Config) -> bool:
+    """Whether pytest only looks: --collect-only, --setup-only and --setup-plan call no model."""
+    return any(config.getoption(name, False) for name in ("collectonly", "setuponly", "setupplan"))
+
+
+def _session(item: pytest.Item) -> P2RESession:
+    from p2re_eval.pytest_plugin import session_key
+
+    return item.config.stash[session_key]
+
+
+def _where(item: pytest.Item, place: Place | None) -> tuple[Path, int | None, str]:
+    line = place.line - 1 if place is not None and place.line else None
+    return item.path, line, item.name
+
+
+def _properties(result: Result) -> list[tuple[str, object]]:
+    """What JUnit keeps of a run: its outcome, its numbers and every score."""
+    numbers: dict[str, object] = {
+        "p2re_outcome": result.outcome,
+        "p2re_trace_id": result.trace_id,
+        "p2re_source": result.source,
+        "p2re_value": result.value,
+        "p2re_cost_usd": result.cost_usd,
+        "p2re_input_tokens": result.usage.input_tokens,
+        "p2re_output_tokens": result.usage.output_tokens,
+        "p2re_latency_s": None if result.duration_ns is None else result.duration_ns / 1e9,
+    }
+    scores: list[tuple[str, object]] = [
+        (f"score:{e.name}", e.score.value if e.score.value is not None else e.score.passed)
+        for e in result.evaluations
+        if e.score is not None
+    ]
+    return [(name, value) for name, value in numbers.items() if value is not None] + scores
+
+
+def verdict_of(
+    gate: Gate, results: Iterator[Result], *, selected: int, planned: int
+) -> GateVerdict:
+    """The gate's verdict, and what it was decided on.
+
+    A selected run that left no result (a worker died, the disk was full) leaves a gate that would
+    have been met undecided: the missing ones might have closed it.
+    """
+    counted = tally(results)
+    verdict = decide(gate, counted)
+    notes = [verdict.explanation]
+    if selected != planned:
+        notes.append(f"decided on the {selected} selected of {planned} runs")
+    passed = verdict.passed
+    if counted.runs < selected:
+        notes.append(f"{selected - counted.runs} of {selected} selected runs left no result")
+        passed = None if passed else passed
+    return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})

@@ -1,0 +1,300 @@
+"""One pytest run with ``--p2re``: hooks as methods around one harness."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from concurrent.futures import CancelledError
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.errors import NotRun, P2REError, UsageError
+from p2re_eval.gates import Gate
+from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
+from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
+from p2re_eval.pytest_plugin import distributed
+from p2re_eval.pytest_plugin.ahead import Ahead
+from p2re_eval.pytest_plugin.items import (
+    AnsweredBadly,
+    CaseItem,
+    GateItem,
+    SuiteFile,
+    call_report,
+    nothing_runs,
+    verdict_of,
+)
+from p2re_eval.pytest_plugin.provenance import Provenance
+from p2re_eval.pytest_plugin.summary import (
+    ReportFile,
+    check_reports,
+    summarize_session,
+    write_reports,
+)
+from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.store import default_path
+from p2re_eval.suites.load import is_suite
+
+GRACE_S = 5.0
+"""How long calls in flight may still land when a session stops early: they are paid for."""
+
+
+def start(
+    config: pytest.Config, key: pytest.StashKey[P2RESession], *, collector_was_on: bool
+) -> None:
+    """Turn the plugin on for this pytest run. Raises pytest.UsageError for options that clash."""
+    try:
+        check_reports(config.getoption("p2re_report"))
+        session = P2RESession(config, collector_was_on=collector_was_on)
+    except (UsageError, ValueError) as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[key] = session
+    config.pluginmanager.register(session, "p2re-session")
+    distributed.register(config, session)
+    _collect_suites_too(config)
+
+
+class P2RESession:
+    """What the hooks share. Parts of the harness are made when the first suite needs them."""
+
+    def __init__(self, config: pytest.Config, *, collector_was_on: bool) -> None:
+        self.config = config
+        self._collector_was_on = collector_was_on
+        self.harness = Harness(_settings(config), experiment=_experiment(config))
+        self.verdicts: list[GateVerdict] = []
+        self.reports: list[ReportFile] = []
+        self.interrupted = False
+        self._provenance = Provenance(config.rootpath)
+        self._ahead: Ahead | None = None
+        self.selected: dict[str, int] = {}
+        self._grace_s = GRACE_S
+        self._marks: set[str] = set()
+
+    # --- collection --------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_plugin_registered(self, plugin: object, plugin_name: str) -> None:
+        if isinstance(plugin, ModuleType) and Path(plugin_name).name == "conftest.py":
+            self.harness.add_plugin(plugin, plugin_name)
+
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> pytest.Collector | None:
+        if file_path.suffix not in {".yaml", ".yml"} or not self._is_wanted(file_path):
+            return None
+        suite = SuiteFile.from_parent(parent, path=file_path)
+        suite.p2re = self
+        return suite
+
+    def know_mark(self, name: str) -> None:
+        """Declare a tag as a pytest mark, so that ``-m TAG`` and --strict-markers agree."""
+        if name not in self._marks:
+            self._marks.add(name)
+            self.config.addinivalue_line("markers", f"{name}: a tag of a suite or case")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            # What was imported and collected stays: the collector need not look through it at
+            # each of the many passes that thousands of runs cause.
+            gc.freeze()
+            if self._collector_was_on:
+                gc.enable()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if nothing_runs(self.config) or session.testsfailed:
+            return
+        for item in session.items:
+            if isinstance(item, CaseItem):
+                self.selected[item.run.suite.path] = self.selected.get(item.run.suite.path, 0) + 1
+        self._ahead = distributed.ahead(self.config, self.harness, session.items)
+
+    def _is_wanted(self, path: Path) -> bool:
+        named = {
+            (self.config.invocation_params.dir / argument.partition("::")[0]).resolve()
+            for argument in self.config.args
+        }
+        inside = any(path.is_relative_to(folder) for folder in _suite_folders(self.config))
+        return (inside and is_suite(path)) or path.resolve() in named
+
+    # --- running -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        if self._ahead is not None and self.selected:
+            self._provenance.start()
+            try:
+                self._ahead.start()
+            except P2REError as error:
+                raise pytest.UsageError(str(error)) from None
+
+    def result(self, planned: PlannedRun) -> Result:
+        """The result of a selected run, waited for. Raises NotRun, StoreError, RenderError."""
+        assert self._ahead is not None
+        try:
+            return self._ahead.result(planned)
+        except CancelledError:
+            raise NotRun("the session was stopped") from None
+
+    def decide(self, gate: Gate, plan: SuitePlan) -> GateVerdict:
+        """A gate's verdict on the selected runs; a gate selected alone runs its whole suite."""
+        selected = self.selected.get(plan.suite.path, 0)
+        if not selected:
+            for planned in plan.runs:
+                self.result(planned)
+            selected = self.selected[plan.suite.path] = len(plan.runs)
+        return self.decide_on(gate, plan.suite.path, selected=selected, planned=len(plan.runs))
+
+    def decide_on(self, gate: Gate, suite: str, *, selected: int, planned: int) -> GateVerdict:
+        """A gate's verdict on what is recorded of a suite: so many runs of those planned."""
+        results = self.harness.results(suite=suite)
+        verdict = verdict_of(gate, results, selected=selected, planned=planned)
+        verdict = verdict.model_copy(update={"suite": suite})
+        self.verdicts.append(verdict)
+        return verdict
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when == "call":
+            item.stash[call_report] = report
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, AnsweredBadly) and error.tolerated:
+            report.outcome = "skipped"
+            report.wasxfail = "answered badly; the suite's gates decide"
+            report.p2re_missed = True  # type: ignore[attr-defined]
+        elif (
+            isinstance(error, P2REError) and call.when == "call" and not isinstance(item, GateItem)
+        ):
+            report.p2re_broke = True  # type: ignore[attr-defined]
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        if getattr(report, "p2re_missed", False):
+            return "missed", "f", ("MISSED", {"yellow": True})
+        if getattr(report, "p2re_broke", False):
+            return "error", "E", "ERROR"
+        return None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and self._reached_maxfail():
+            self._stop("pytest stopped at the first failures (-x or --maxfail)")
+
+    def _reached_maxfail(self) -> bool:
+        most = self.config.getoption("maxfail")
+        session = self.config.pluginmanager.getplugin("session")
+        return bool(most and session is not None and session.testsfailed >= most)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.interrupted = True
+        if excinfo.type is KeyboardInterrupt:  # not --sw or xdist's -x, which wait like any end
+            self._grace_s = 0
+        self._stop("interrupted")
+
+    def _stop(self, reason: str) -> None:
+        if self._ahead is not None:
+            self._ahead.abandon()
+        self.harness.stop(reason)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)  # xdist has ended its workers by then
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._stop("the session has ended")
+        self.harness.loop.settle(self._grace_s)
+        if distributed.is_worker(self.config):
+            return
+        distributed.take_over(self, session)
+        if self.harness.used:
+            self.finish_experiment()
+            self.reports = write_reports(self)
+
+    def finish_experiment(self) -> None:
+        """Write down how the session ended; reports are made from what is on disk."""
+        revision, packages = self._provenance.found()
+        experiment = self.harness.experiment.model_copy(
+            update={
+                "ended_ns": self.harness.clock.now_ns(),
+                "status": "INTERRUPTED" if self.interrupted else "COMPLETE",
+                "suites": tuple(self.selected),
+                "revision": revision,
+                "packages": packages,
+                "verdicts": tuple(self.verdicts),
+                "planned": sum(self.selected.values()),
+            }
+        )
+        self.harness.finish(experiment)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.harness.used:
+            summarize_session(self, terminalreporter)
+
+    def pytest_unconfigure(self) -> None:
+        self.harness.close()
+
+
+def _settings(config: pytest.Config) -> Settings:
+    root = config.rootpath
+    database = config.getoption("p2re_db") or config.getini("p2re_db")
+    source = config.getoption("p2re_source")
+    concurrency = config.getoption("p2re_concurrency") or _whole(config, "p2re_concurrency")
+    workers = distributed.worker(config)[1]
+    return Settings(
+        root=root,
+        db_path=(root / Path(database).expanduser()) if database else default_path(),
+        prompts=root / config.getini("p2re_prompts"),
+        concurrency=max(1, concurrency // workers),
+        overrides=Overrides(
+            models=tuple(config.getoption("p2re_model")),
+            repeat=config.getoption("p2re_repeat"),
+            source=source,
+        ),
+    )
+
+
+def _whole(config: pytest.Config, name: str) -> int:
+    text = config.getini(name) or str(DEFAULT_CONCURRENCY)
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"the ini option {name} = {text} must be a whole number of at least 1")
+    return int(text)
+
+
+def _experiment(config: pytest.Config) -> Experiment:
+    handed = getattr(config, "workerinput", {}).get("p2re_experiment")
+    if handed:
+        return Experiment.model_validate_json(handed)
+    now_ns = SystemClock().now_ns()
+    settings = {
+        name: value
+        for name in ("p2re_model", "p2re_repeat", "p2re_source", "keyword", "markexpr")
+        if (value := config.getoption(name, None))
+    }
+    settings["args"] = [str(argument) for argument in config.invocation_params.args]
+    return Experiment(
+        experiment_id=new_trace_id(now_ns),
+        name=config.rootpath.name,
+        started_ns=now_ns,
+        settings=settings,
+    )
+
+
+def _suite_folders(config: pytest.Config) -> list[Path]:
+    return [config.rootpath / folder for folder in config.getini("p2re_suites")]
+
+
+def _collect_suites_too(config: pytest.Config) -> None:
+    """Where the ini file's testpaths decide what is collected, the suites belong to it."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    for folder in _suite_folders(config):
+        if folder.is_dir() and str(folder) not in config.args:
+            config.args.append(str(folder))

@@ -1,0 +1,94 @@
+"""The end of a pytest run: the tables on the terminal, the report files, the CI summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from p2re_eval.errors import P2REError, UsageError
+from p2re_eval.report.files import SUFFIXES, write_report
+
+if TYPE_CHECKING:
+    from p2re_eval.pytest_plugin.session import P2RESession
+
+
+def check_reports(paths: Sequence[str]) -> None:
+    """Refuse report files of unknown kinds before anything runs. Raises UsageError."""
+    for path in paths:
+        if Path(path).suffix not in SUFFIXES:
+            raise UsageError(
+                f"--p2re-report {path}: the name must end in one of {', '.join(SUFFIXES)}"
+            )
+
+
+class ReportFile(NamedTuple):
+    """A report that was asked for: where it is, or why it is not."""
+
+    what: str
+    path: Path
+    fault: str | None
+
+
+def write_reports(session: P2RESession) -> list[ReportFile]:
+    """Write the reports asked for, from what is on disk; one that fails does not stop the next."""
+    config = session.config
+    files = []
+    for name in config.getoption("p2re_report"):
+        path = config.invocation_params.dir / name
+        files.append(_written("report", path, partial(_write, session, path)))
+    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if step_summary:
+        path = Path(step_summary)
+        files.append(_written("step summary", path, partial(_append, session, path)))
+    return files
+
+
+def summarize_session(session: P2RESession, terminal: Any) -> None:
+    """Print the report and say where everything is."""
+    from p2re_eval.report.summary import summarize
+    from p2re_eval.report.terminal import terminal_report
+
+    harness, config = session.harness, session.config
+    summary = summarize(harness.results())
+    terminal.section("p2re", sep="=")
+    terminal.write_line(
+        terminal_report(
+            harness.experiment,
+            summary,
+            color=terminal.hasmarkup,
+            width=config.get_terminal_writer().fullwidth,
+        )
+    )
+    for what, path, fault in session.reports:
+        if fault is None:
+            terminal.write_line(f"{what:<9} {path}")
+        else:
+            terminal.write_line(f"{what} {path} could not be written: {fault}", red=True)
+    terminal.write_line(
+        f"database  {harness.settings.db_path}  "
+        f"(experiment {harness.experiment.experiment_id[:12]})"
+    )
+
+
+def _written(what: str, path: Path, write: Callable[[], None]) -> ReportFile:
+    try:
+        write()
+    except (P2REError, OSError) as error:
+        return ReportFile(what, path, str(error))
+    return ReportFile(what, path, None)
+
+
+def _write(session: P2RESession, path: Path) -> None:
+    harness = session.harness
+    write_report(path, harness.experiment, harness.results, harness.store.read_trace)
+
+
+def _append(session: P2RESession, path: Path) -> None:
+    from p2re_eval.report.markdown import markdown_report
+
+    text = markdown_report(session.harness.experiment, session.harness.results)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,103 @@
+"""The nouns: one frozen pydantic model each, no twins.
+
+Times are integer nanoseconds since the epoch, UTC; durations are nanoseconds; costs are US dollars.
+``None`` means unknown or absent and is never the same as 0.
+"""
+
+from p2re_eval.records.base import (
+    JSON,
+    EvaluationKind,
+    FinishReason,
+    Outcome,
+    Place,
+    Record,
+    Role,
+    Source,
+    SpanKind,
+    TraceStatus,
+    canonical_json,
+    content_hash,
+)
+from p2re_eval.records.evaluation import (
+    Evaluation,
+    Experiment,
+    GateVerdict,
+    Result,
+    Revision,
+    Score,
+    Session,
+)
+from p2re_eval.records.prompt import (
+    Example,
+    ImagePart,
+    Message,
+    ModelSettings,
+    Part,
+    Price,
+    PromptTemplate,
+    RenderedPrompt,
+    TemplateMessage,
+    TemplatePart,
+    TextPart,
+    Tool,
+    ToolCall,
+    run_key,
+)
+from p2re_eval.records.suite import (
+    Case,
+    GateSpec,
+    ScorerSpec,
+    Suite,
+)
+from p2re_eval.records.trace import (
+    Completion,
+    Fault,
+    Span,
+    Trace,
+    Usage,
+)
+
+__all__ = [
+    "JSON",
+    "Case",
+    "Completion",
+    "Evaluation",
+    "EvaluationKind",
+    "Example",
+    "Experiment",
+    "Fault",
+    "FinishReason",
+    "GateSpec",
+    "GateVerdict",
+    "ImagePart",
+    "Message",
+    "ModelSettings",
+    "Outcome",
+    "Part",
+    "Place",
+    "Price",
+    "PromptTemplate",
+    "Record",
+    "RenderedPrompt",
+    "Result",
+    "Revision",
+    "Role",
+    "Score",
+    "ScorerSpec",
+    "Session",
+    "Source",
+    "Span",
+    "SpanKind",
+    "Suite",
+    "TemplateMessage",
+    "TemplatePart",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "Trace",
+    "TraceStatus",
+    "Usage",
+    "canonical_json",
+    "content_hash",
+    "run_key",
+]

@@ -1,0 +1,76 @@
+"""What is to be run: suites of cases, and the scorers and gates they name."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from p2re_eval.records.base import JSON, Place, Record, Source
+from p2re_eval.records.prompt import ModelSettings
+
+
+class ScorerSpec(Record):
+    """A scorer as a suite asks for it: ``not-contains: {text: x, weight: 2}``.
+
+    ``name`` is without the ``not-``; ``label`` is how results show it (``not-contains``, or the
+    user's own ``name:`` option). The short form ``{contains: x}`` has an ``argument``, meant for
+    the scorer's first option. ``weight`` 0 makes it a measurement that decides nothing.
+    ``threshold`` is the least value (0 to 1 or the scorer's own range) that passes.
+    """
+
+    name: str
+    options: dict[str, JSON] = Field(default_factory=dict)
+    argument: JSON = None
+    has_argument: bool = False
+    negate: bool = False
+    weight: float = 1.0
+    threshold: float | None = None
+    label: str
+    place: Place | None = None
+
+
+class Case(Record):
+    """One row of a suite; ``scorers`` come after the suite's own."""
+
+    id: str
+    inputs: dict[str, JSON] = Field(default_factory=dict)
+    expected: JSON = None
+    scorers: tuple[ScorerSpec, ...] = ()
+    threshold: float | None = None
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    metadata: dict[str, JSON] = Field(default_factory=dict)
+    place: Place | None = None
+
+
+class GateSpec(Record):
+    """A gate as written: ``pass_rate >= 0.9``; ``options`` serve the mapping form."""
+
+    text: str
+    options: dict[str, JSON] = Field(default_factory=dict)
+    place: Place | None = None
+
+
+class Suite(Record):
+    """A suite file: which prompts, models and cases, how often, and what decides.
+
+    ``path`` is as given (relative to the root folder); ``threshold`` set means a case passes when
+    its weighted mean score reaches it, unset means every scorer must pass. ``source`` and
+    ``recordings`` (a path below the root folder) are ``None`` unless the file says so. ``places``
+    finds the keys the user wrote, and each entry of a list as ``prompt:NAME``, ``model:ID``.
+    """
+
+    name: str
+    path: str
+    description: str | None = None
+    prompts: tuple[str, ...]
+    models: tuple[ModelSettings, ...] = ()
+    repeat: int = 1
+    cases: tuple[Case, ...] = ()
+    scorers: tuple[ScorerSpec, ...] = ()
+    threshold: float | None = None
+    gates: tuple[GateSpec, ...] = ()
+    tags: tuple[str, ...] = ()
+    settings: ModelSettings = ModelSettings()
+    source: Source | None = None
+    recordings: str | None = None
+    places: dict[str, Place] = Field(default_factory=dict)

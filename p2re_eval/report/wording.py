@@ -1,0 +1,108 @@
+"""What every report says the same way: sums, sources, reasons and how to run it again."""
+
+from __future__ import annotations
+
+import shlex
+import unicodedata
+from collections.abc import Iterator
+
+from p2re_eval.quantities import count_text, money_text, number_text, tokens_text
+from p2re_eval.records import Experiment, Result
+from p2re_eval.report.summary import Summary, Total
+
+
+def again(experiment: Experiment) -> str | None:
+    """The command that runs the same again; ``None`` when nobody wrote it down."""
+    arguments = experiment.settings.get("args")
+    if not isinstance(arguments, list):
+        return None
+    return shlex.join(["pytest", *(str(argument) for argument in arguments)])
+
+
+def revision_text(experiment: Experiment) -> str | None:
+    """``1a2b3c4d5e6f on main, with uncommitted changes``."""
+    revision = experiment.revision
+    if revision is None:
+        return None
+    branch = f" on {revision.branch}" if revision.branch else ""
+    dirty = ", with uncommitted changes" if revision.dirty else ""
+    return f"{revision.commit[:12]}{branch}{dirty}"
+
+
+def sum_text(total: Total, *, money: bool = False) -> str:
+    """A partial sum says that it is one."""
+    text = money_text(total.value) if money else tokens_text(total.value)
+    return f"{text}+?" if total.unknown and total.value is not None else text
+
+
+def reasons(result: Result) -> Iterator[str]:
+    """What each scorer had against the answer, or why there is none."""
+    if result.fault is not None:
+        tries = f" after {result.fault.attempts} attempts" if result.fault.attempts > 1 else ""
+        yield f"{result.fault.kind}{tries}: {result.fault.message}"
+        return
+    for evaluation in result.evaluations:
+        if evaluation.fault is not None:
+            yield f"{evaluation.name} broke: {evaluation.fault.message}"
+        elif evaluation.score is not None and evaluation.score.passed is False:
+            told = evaluation.score.explanation or f"value {number_text(evaluation.score.value)}"
+            yield f"{evaluation.name}: {told}"
+
+
+def answers_text(summary: Summary) -> str:
+    sources = summary.figures.sources
+    words = (
+        ("live", sources.live),
+        ("from the cache", sources.cache),
+        ("replayed from recordings", sources.replay),
+    )
+    return ", ".join(f"{n:,} {word}" for word, n in words if n) or "none"
+
+
+def tokens_used_text(summary: Summary) -> str | None:
+    figures = summary.figures
+    read, written = figures.input_tokens, figures.output_tokens
+    if read.value is None and written.value is None:
+        return None
+    unknown = max(read.unknown, written.unknown)
+    left_out = f"; {count_text(unknown, 'answer')} unknown" if unknown else ""
+    return f"{tokens_text(read.value)} in, {tokens_text(written.value)} out{left_out}"
+
+
+def cost_text(summary: Summary) -> str | None:
+    cost = summary.figures.cost_usd
+    if cost.value is None:
+        unknown = count_text(cost.unknown, "answer")
+        return f"unknown for {unknown}" if cost.unknown else None
+    left_out = f"; unknown for {count_text(cost.unknown, 'answer')}" if cost.unknown else ""
+    return f"{money_text(cost.value)}{_spent(summary)}{left_out}"
+
+
+def _spent(summary: Summary) -> str:
+    """How much of the cost is new: answers from the cache or a recording were paid for before."""
+    sources, live = summary.figures.sources, summary.figures.live_cost_usd
+    if not sources.cache and not sources.replay:
+        return ""
+    if not sources.live:
+        return ", none of it spent now"
+    if live.value is None:
+        return ", how much of it now is unknown"
+    return f", {money_text(live.value)} of it spent now"
+
+
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    """The text with control, direction and lone surrogate characters as their numbers: a terminal
+    or a reader can be fooled by them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(character):04x}"
+        if character not in keep
+        and (unicodedata.category(character) in _UNSEEN or character in _DIRECTIONS)
+        else character
+        for character in text
+    )

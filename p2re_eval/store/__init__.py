@@ -1,0 +1,17 @@
+"""The one SQLite file that holds everything; the only room that speaks SQL."""
+
+from p2re_eval.store.connection import default_path
+from p2re_eval.store.health import StoreHealth
+from p2re_eval.store.redaction import Redact
+from p2re_eval.store.store import Store, open_store
+from p2re_eval.store.trace_lists import TraceFilter, TraceRow
+
+__all__ = [
+    "Redact",
+    "Store",
+    "StoreHealth",
+    "TraceFilter",
+    "TraceRow",
+    "default_path",
+    "open_store",
+]

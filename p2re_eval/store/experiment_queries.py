@@ -1,0 +1,150 @@
+"""Experiments and their results as they are read back, a page at a time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from p2re_eval.errors import NoSuchRecord, StoreError
+from p2re_eval.records import (
+    Evaluation,
+    Experiment,
+    Fault,
+    GateVerdict,
+    Place,
+    Result,
+    Revision,
+    Trace,
+)
+from p2re_eval.store.columns import columns
+from p2re_eval.store.payloads import json_of, record_of
+from p2re_eval.store.trace_queries import evaluation, read_trace, usage
+
+_PAGE = 256
+"""Results in memory at a time; no read transaction between pages holds up a checkpoint."""
+
+
+def list_experiments(connection: sqlite3.Connection, limit: int) -> list[Experiment]:
+    """The newest experiments first."""
+    rows = connection.execute("SELECT * FROM experiments ORDER BY id DESC LIMIT ?", (limit,))
+    return [_experiment(row) for row in rows]
+
+
+def read_experiment(connection: sqlite3.Connection, name: str, path: Path) -> Experiment:
+    """The experiment whose id begins so, or the ``latest``.
+
+    Raises NoSuchRecord, StoreError (ambiguous).
+    """
+    if name == "latest":
+        found = list_experiments(connection, 1)
+        if not found:
+            what = f"{path}: no experiment was recorded yet; run a suite with --p2re first"
+            raise NoSuchRecord(what, path=path)
+        return found[0]
+    rows = connection.execute(
+        "SELECT * FROM experiments WHERE substr(experiment_id, 1, ?) = ? "
+        "ORDER BY experiment_id = ? DESC, id DESC LIMIT 2",
+        (len(name), name, name),
+    ).fetchall()
+    if not rows or not name:
+        what = f"{path}: no experiment '{name}'; `p2re experiments list` shows those there are"
+        raise NoSuchRecord(what, path=path)
+    if len(rows) > 1 and rows[0]["experiment_id"] != name:
+        ids = ", ".join(row["experiment_id"] for row in rows)
+        what = f"{path}: '{name}' begins more than one experiment ({ids}); give more of it"
+        raise StoreError(what, path=path)
+    return _experiment(rows[0])
+
+
+def results(connection: sqlite3.Connection, experiment_id: str) -> Iterator[Result]:
+    """The results of an experiment by suite and position, each with its evaluations."""
+    at: tuple[object, ...] = ("", -1, 0)
+    while True:
+        rows = connection.execute(
+            "SELECT * FROM results WHERE experiment_id = ? AND (suite, position, id) > (?, ?, ?) "
+            "ORDER BY suite, position, id LIMIT ?",
+            (experiment_id, *at, _PAGE),
+        ).fetchall()
+        judged = _evaluations(connection, experiment_id, rows)
+        for row in rows:
+            yield _result(row, judged.get(row["trace_id"], ()))
+        if len(rows) < _PAGE:
+            return
+        at = (rows[-1]["suite"], rows[-1]["position"], rows[-1]["id"])
+
+
+def recordings(connection: sqlite3.Connection, experiment_id: str, path: Path) -> Iterator[Trace]:
+    """The answered traces of an experiment: those of planned runs in item order (whichever
+    experiment made them, when they came from the cache), then the rest."""
+    for result in results(connection, experiment_id):
+        if result.trace_id is not None:
+            yield from _answered(connection, result.trace_id, path)
+    rest = connection.execute(
+        "SELECT trace_id FROM traces WHERE experiment_id = ? AND status = 'OK' EXCEPT "
+        "SELECT trace_id FROM results WHERE experiment_id = ? ORDER BY trace_id",
+        (experiment_id, experiment_id),
+    ).fetchall()
+    for row in rest:
+        yield from _answered(connection, row["trace_id"], path)
+
+
+def _answered(connection: sqlite3.Connection, trace_id: str, path: Path) -> Iterator[Trace]:
+    try:
+        trace = read_trace(connection, trace_id, path)
+    except NoSuchRecord:
+        return  # retention has taken it
+    if trace.status == "OK":
+        yield trace
+
+
+def _evaluations(
+    connection: sqlite3.Connection, experiment_id: str, rows: list[sqlite3.Row]
+) -> dict[str, tuple[Evaluation, ...]]:
+    """By trace; an experiment's results show what it found itself."""
+    wanted = [row["trace_id"] for row in rows if row["trace_id"] is not None]
+    found: dict[str, tuple[Evaluation, ...]] = {}
+    for row in connection.execute(
+        "SELECT e.* FROM json_each(?) j JOIN evaluations e ON e.trace_id = j.value "
+        "WHERE e.experiment_id = ? ORDER BY e.id",
+        (json.dumps(wanted), experiment_id),
+    ):
+        found[row["trace_id"]] = (*found.get(row["trace_id"], ()), evaluation(row))
+    return found
+
+
+def _result(row: sqlite3.Row, judged: tuple[Evaluation, ...]) -> Result:
+    same = columns(
+        "experiment_id item suite prompt prompt_version model case_id repeat position cluster "
+        "outcome value trace_id source cost_usd duration_ns"
+    )
+    return Result(
+        **{name: row[name] for name in same},
+        tags=tuple(json_of(row["tags"], ())),
+        recorded=bool(row["recorded"]),
+        fault=None if row["fault"] is None else record_of(Fault, row["fault"]),
+        evaluations=judged,
+        inputs_preview=row["inputs_preview"] or "",
+        output_preview=row["output_preview"] or "",
+        expected_preview=row["expected_preview"] or "",
+        usage=usage(row),
+        place=None if row["place"] is None else record_of(Place, row["place"]),
+    )
+
+
+def _experiment(row: sqlite3.Row) -> Experiment:
+    revision = row["revision"]
+    return Experiment(
+        experiment_id=row["experiment_id"],
+        name=row["name"],
+        started_ns=row["started_ns"],
+        ended_ns=row["ended_ns"],
+        status=row["status"],
+        suites=tuple(json_of(row["suites"], ())),
+        revision=None if revision is None else record_of(Revision, revision),
+        packages=json_of(row["packages"], {}),
+        settings=json_of(row["settings"], {}),
+        verdicts=tuple(GateVerdict.model_validate(one) for one in json_of(row["verdicts"], [])),
+        planned=row["planned"],
+    )

@@ -1,0 +1,94 @@
+"""What can be written: one small class a write, so that a write can also wait in a rescue file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from p2re_eval.records import (
+    Evaluation,
+    Experiment,
+    PromptTemplate,
+    Result,
+    Session,
+    Span,
+    Trace,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTrace:
+    """A run that is about to call its provider."""
+
+    trace: Trace
+    write: Literal["begin_trace"] = "begin_trace"
+
+
+@dataclass(frozen=True, slots=True)
+class FinishTrace:
+    """A run with its answer or fault."""
+
+    trace: Trace
+    write: Literal["finish_trace"] = "finish_trace"
+
+
+@dataclass(frozen=True, slots=True)
+class SaveResult:
+    """The outcome of a planned run, and the spans its scorers added to the trace."""
+
+    result: Result
+    evaluations: tuple[Evaluation, ...] = ()
+    spans: tuple[Span, ...] = ()
+    write: Literal["save_result"] = "save_result"
+
+
+@dataclass(frozen=True, slots=True)
+class SaveEvaluations:
+    """Judgements that belong to no planned run: a person's, or a rescoring's."""
+
+    evaluations: tuple[Evaluation, ...]
+    write: Literal["save_evaluations"] = "save_evaluations"
+
+
+@dataclass(frozen=True, slots=True)
+class StartExperiment:
+    """An experiment that begins."""
+
+    experiment: Experiment
+    write: Literal["start_experiment"] = "start_experiment"
+
+
+@dataclass(frozen=True, slots=True)
+class FinishExperiment:
+    """An experiment that has ended, with its gates' verdicts."""
+
+    experiment: Experiment
+    write: Literal["finish_experiment"] = "finish_experiment"
+
+
+@dataclass(frozen=True, slots=True)
+class SavePromptVersion:
+    """A prompt as it is now; a version that is known already is left as it is."""
+
+    template: PromptTemplate
+    write: Literal["save_prompt_version"] = "save_prompt_version"
+
+
+@dataclass(frozen=True, slots=True)
+class StartSession:
+    """A conversation that begins, or is described anew."""
+
+    session: Session
+    write: Literal["start_session"] = "start_session"
+
+
+Job: TypeAlias = (
+    BeginTrace
+    | FinishTrace
+    | SaveResult
+    | SaveEvaluations
+    | StartExperiment
+    | FinishExperiment
+    | SavePromptVersion
+    | StartSession
+)

@@ -1,0 +1,93 @@
+"""Numbered steps from an empty file to today's tables, each in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from p2re_eval.errors import NewerSchema
+from p2re_eval.store.schema import APPLICATION_ID, TABLES
+
+Step: TypeAlias = Callable[[sqlite3.Connection], None]
+"""Changes the tables inside a transaction that is already open."""
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Step 1."""
+    for statement in statements(TABLES):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+STEPS: tuple[Step, ...] = (create_tables,)
+"""Step N takes a file from version N-1 to N. Steps that were released never change."""
+
+
+def migrate(
+    connection: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS
+) -> Path | None:
+    """Bring the file to version ``len(steps)``; gives the backup made of an older file.
+
+    Raises NewerSchema for a file that this version does not know.
+    """
+    version = schema_version(connection)
+    refuse_newer(version, path, known=len(steps))
+    if version == len(steps):
+        return None
+    backup = _back_up(connection, path, version) if version else None
+    for number, step in enumerate(steps[version:], start=version + 1):
+        _take(connection, step, number)
+    return backup
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """How many steps the file has taken; 0 for an empty one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def refuse_newer(version: int, path: Path, *, known: int = len(STEPS)) -> None:
+    """Raises NewerSchema when the file has taken steps that this code does not know."""
+    if version > known:
+        raise NewerSchema(
+            f"{path}: a newer p2re_eval wrote this database (schema {version}, this one knows "
+            f"{known}); upgrade p2re-eval, or use another path",
+            path=path,
+        )
+
+
+def statements(script: str) -> Iterator[str]:
+    """The single statements of an SQL script (``executescript`` would commit before it runs)."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending.strip()
+            pending = ""
+
+
+def _take(connection: sqlite3.Connection, step: Step, number: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if schema_version(connection) < number:  # else another process was faster
+            step(connection)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    backup = path.with_name(f"{path.name}.schema{version}-{moment}.backup")
+    backup.touch(mode=0o600, exist_ok=False)
+    target = sqlite3.connect(backup)
+    try:
+        connection.backup(target)
+    finally:
+        target.close()
+    return backup

@@ -1,0 +1,131 @@
+"""Texts stored once each: a blob is found by the hash of its content."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from hashlib import blake2b
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from p2re_eval.records import JSON
+
+COMPRESS_ABOVE = 400
+"""Bytes; below, zlib gains little and costs 16 us a text."""
+SMALL = 4096
+"""Bytes; up to here a small window finds as much, at a quarter of the time."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def digest(content: bytes) -> bytes:
+    """The 20 bytes that name a text: wide enough that two texts never meet, small in an index."""
+    return blake2b(content, digest_size=20).digest()
+
+
+def squeezed(content: bytes, *, known: bytes = b"") -> bytes:
+    """Compressed; what is in ``known`` costs next to nothing, and is needed to get it back."""
+    small = len(content) + len(known) <= SMALL
+    window, memory = (12, 5) if small else (15, 8)
+    if known:
+        compressor = zlib.compressobj(6, zlib.DEFLATED, window, memory, zdict=known)
+    else:
+        compressor = zlib.compressobj(6, zlib.DEFLATED, window, memory)
+    return compressor.compress(content) + compressor.flush()
+
+
+def packed(content: bytes) -> str | bytes:
+    """The text as a column holds it: compressed when that makes it smaller."""
+    if len(content) > COMPRESS_ABOVE:
+        compressed = squeezed(content)
+        if len(compressed) < len(content):
+            return compressed
+    return content.decode()
+
+
+def unpacked(body: str | bytes, *, known: bytes = b"") -> str:
+    """What :func:`packed` or :func:`squeezed` was given."""
+    if isinstance(body, str):
+        return body
+    decompressor = zlib.decompressobj(zdict=known) if known else zlib.decompressobj()
+    return decompressor.decompress(body).decode()
+
+
+class Blobs:
+    """Texts on their way into ``blobs``, inside one transaction: which is what makes it safe to
+    remember the ids of those seen before."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._seen: dict[bytes, int] = {}
+
+    def keep(self, text: str | None) -> int | None:
+        """The id of the blob that holds this text, made if it is new."""
+        if text is None:
+            return None
+        content = text.encode()
+        return self.keep_named(digest(content), content)
+
+    def keep_named(self, name: bytes, content: bytes) -> int:
+        """The same, where the digest is known already."""
+        known = self._seen.get(name)
+        if known is None:
+            known = self._seen[name] = self._find(name) or self._add(name, content)
+        return known
+
+    def _find(self, name: bytes) -> int | None:
+        sql = "SELECT id FROM blobs WHERE hash = ?"
+        found = self._connection.execute(sql, (name,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def _add(self, name: bytes, content: bytes) -> int:
+        sql = "INSERT INTO blobs(hash, body) VALUES (?, ?)"
+        row = self._connection.execute(sql, (name, packed(content))).lastrowid
+        assert row is not None
+        return row
+
+
+def text_of(connection: sqlite3.Connection, blob: int | None) -> str | None:
+    """The text of a blob; None when retention has dropped it."""
+    if blob is None:
+        return None
+    found = connection.execute("SELECT body FROM blobs WHERE id = ?", (blob,)).fetchone()
+    return None if found is None else unpacked(found[0])
+
+
+def json_of(text: str | None, default: JSON = None) -> JSON:
+    """A JSON column's value."""
+    return default if text is None else json.loads(text)
+
+
+def record_of(model: type[_Model], text: str) -> _Model:
+    """A record from the JSON text of it."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError:
+        return model.model_validate(json.loads(text))  # json.loads accepts lone surrogates
+
+
+def message_text(body: str | bytes | None) -> str | None:
+    """What full-text search reads of a message blob; SQL calls it by this name.
+
+    Never raises: one damaged text must not stop the index. Lone surrogates are escaped, as SQLite
+    takes none.
+    """
+    if body is None:
+        return None
+    try:
+        text = _said(json.loads(unpacked(body)))
+    except (ValueError, LookupError, TypeError, zlib.error):
+        return None
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _said(message: JSON) -> str:
+    content = message.get("content", "")
+    if not isinstance(content, str):
+        content = "\n".join(part["text"] for part in content if "text" in part)
+    calls = [f"{call['name']} {call['arguments']}" for call in message.get("tool_calls", ())]
+    return "\n".join([content, *calls]) if calls else str(content)

@@ -1,0 +1,206 @@
+"""Results, evaluations, experiments, prompt versions and sessions on their way into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from p2re_eval.records import Evaluation, Experiment, PromptTemplate, Result, Session, Span
+from p2re_eval.store.columns import columns, insert_into, replacing
+from p2re_eval.store.payloads import packed
+from p2re_eval.store.trace_writes import Transaction, add_spans
+
+_EVALUATION_COLUMNS = columns(
+    "evaluation_id trace_id name identifier experiment_id scorer scorer_version kind value label "
+    "passed explanation metadata fault weight duration_ns created_ns"
+)
+_RESULT_COLUMNS = columns(
+    "experiment_id item suite prompt prompt_version model case_id repeat position tags cluster "
+    "outcome value trace_id source recorded fault inputs_preview output_preview expected_preview "
+    "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns place"
+)
+_EXPERIMENT_COLUMNS = columns(
+    "experiment_id name status started_ns ended_ns planned suites revision packages settings "
+    "verdicts process"
+)
+_EVALUATION_KEY = "trace_id, name, identifier, coalesce(experiment_id, '')"
+_RESULT_KEY = "experiment_id, suite, prompt, model, case_id, repeat"
+
+_SAVE_EVALUATION = insert_into(
+    "evaluations",
+    _EVALUATION_COLUMNS,
+    replacing(_EVALUATION_COLUMNS, target=_EVALUATION_KEY, keep=()),
+)
+_SAVE_RESULT = insert_into(
+    "results", _RESULT_COLUMNS, replacing(_RESULT_COLUMNS, target=_RESULT_KEY, keep=())
+)
+_START_EXPERIMENT = insert_into(
+    "experiments",
+    _EXPERIMENT_COLUMNS,
+    replacing(_EXPERIMENT_COLUMNS, target="experiment_id", keep=())
+    + " WHERE experiments.status = 'ABANDONED'",
+)
+_FINISH_EXPERIMENT = insert_into(
+    "experiments",
+    _EXPERIMENT_COLUMNS,
+    replacing(_EXPERIMENT_COLUMNS, target="experiment_id", keep=()),
+)
+
+
+def save_result(
+    transaction: Transaction,
+    result: Result,
+    evaluations: Iterable[Evaluation],
+    spans: Iterable[Span],
+) -> None:
+    """The outcome of a planned run; run again in the same experiment, it replaces the first."""
+    transaction.connection.execute(_SAVE_RESULT, _result_values(transaction, result))
+    transaction.connection.execute(
+        "INSERT INTO assignments(experiment_id, suite, prompt, prompt_version, model) "
+        "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            result.experiment_id,
+            result.suite,
+            result.prompt,
+            result.prompt_version or "",
+            result.model,
+        ),
+    )
+    save_evaluations(transaction, evaluations)
+    add_spans(transaction, spans)
+
+
+def save_evaluations(transaction: Transaction, evaluations: Iterable[Evaluation]) -> None:
+    """One row for each (trace, name, identifier) of an experiment; the newest judgement stays.
+
+    The experiment is part of the key: a cached trace is judged in many, and what one of them found
+    must not change when another looks at the same trace.
+    """
+    transaction.connection.executemany(
+        _SAVE_EVALUATION, [_evaluation_values(transaction, one) for one in evaluations]
+    )
+
+
+def start_experiment(transaction: Transaction, experiment: Experiment) -> None:
+    """The experiment's row; xdist workers may all say it, and a finished one stays finished."""
+    values = _experiment_values(transaction, experiment)
+    transaction.connection.execute(_START_EXPERIMENT, (*values, transaction.process))
+
+
+def finish_experiment(transaction: Transaction, experiment: Experiment) -> None:
+    """The experiment as it ended, started here or not."""
+    values = _experiment_values(transaction, experiment)
+    transaction.connection.execute(_FINISH_EXPERIMENT, (*values, None))
+
+
+def save_prompt_version(transaction: Transaction, template: PromptTemplate) -> None:
+    """A new version gets the next number; a known one keeps the row it has."""
+    connection, now_ns = transaction.connection, transaction.now_ns
+    connection.execute(
+        "INSERT INTO prompt_templates(name, created_ns) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (template.name, now_ns),
+    )
+    owner = connection.execute(
+        "SELECT id FROM prompt_templates WHERE name = ?", (template.name,)
+    ).fetchone()[0]
+    known = connection.execute(
+        "SELECT 1 FROM versions WHERE template = ? AND version = ?", (owner, template.version)
+    ).fetchone()
+    if known:
+        return
+    body = packed(transaction.redaction.record(template).encode())
+    connection.execute(
+        'INSERT INTO versions(template, number, version, body, path, "commit", created_ns) '
+        "SELECT ?, 1 + coalesce(max(number), 0), ?, ?, ?, ?, ? FROM versions WHERE template = ?",
+        (owner, template.version, body, template.path, template.commit, now_ns, owner),
+    )
+
+
+def start_session(transaction: Transaction, session: Session) -> None:
+    """The session's row, made by its first trace or here."""
+    redaction = transaction.redaction
+    transaction.connection.execute(
+        "INSERT INTO sessions(session_id, name, user, started_ns, metadata) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT(session_id) DO UPDATE SET name = excluded.name, user = excluded.user, "
+        "started_ns = excluded.started_ns, metadata = excluded.metadata",
+        (
+            session.session_id,
+            redaction.text(session.name),
+            redaction.text(session.user),
+            session.started_ns,
+            redaction.json(session.metadata),
+        ),
+    )
+
+
+def _evaluation_values(transaction: Transaction, one: Evaluation) -> tuple[object, ...]:
+    redaction, score = transaction.redaction, one.score
+    return (
+        one.evaluation_id,
+        one.trace_id,
+        one.name,
+        one.identifier,
+        one.experiment_id,
+        one.scorer,
+        one.scorer_version,
+        one.kind,
+        None if score is None else score.value,
+        None if score is None else redaction.text(score.label),
+        None if score is None else score.passed,
+        None if score is None else redaction.text(score.explanation),
+        None if score is None else redaction.json(score.metadata),
+        None if one.fault is None else redaction.record(one.fault),
+        one.weight,
+        one.duration_ns,
+        one.created_ns,
+    )
+
+
+def _result_values(transaction: Transaction, result: Result) -> tuple[object, ...]:
+    redaction, usage = transaction.redaction, result.usage
+    return (
+        result.experiment_id,
+        result.item,
+        result.suite,
+        result.prompt,
+        result.prompt_version,
+        result.model,
+        result.case_id,
+        result.repeat,
+        result.position,
+        redaction.json(result.tags),
+        result.cluster,
+        result.outcome,
+        result.value,
+        result.trace_id,
+        result.source,
+        result.recorded,
+        None if result.fault is None else redaction.record(result.fault),
+        redaction.text(result.inputs_preview),
+        redaction.text(result.output_preview),
+        redaction.text(result.expected_preview),
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.reasoning_tokens,
+        result.cost_usd,
+        result.duration_ns,
+        None if result.place is None else redaction.record(result.place),
+    )
+
+
+def _experiment_values(transaction: Transaction, experiment: Experiment) -> tuple[object, ...]:
+    redaction = transaction.redaction
+    verdicts = [verdict.model_dump(exclude_defaults=True) for verdict in experiment.verdicts]
+    return (
+        experiment.experiment_id,
+        experiment.name,
+        experiment.status,
+        experiment.started_ns,
+        experiment.ended_ns,
+        experiment.planned,
+        redaction.json(experiment.suites),
+        redaction.json(experiment.revision),
+        redaction.json(experiment.packages),
+        redaction.json(experiment.settings),
+        redaction.json(verdicts),
+    )

@@ -1,0 +1,310 @@
+"""The handle that every door holds: writes go to one thread, reads to a connection a thread."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+
+from p2re_eval.clock import SystemClock
+from p2re_eval.errors import StoreError
+from p2re_eval.interfaces import Clock
+from p2re_eval.records import (
+    Completion,
+    Evaluation,
+    Experiment,
+    PromptTemplate,
+    Result,
+    Session,
+    Span,
+    Trace,
+    TraceStatus,
+)
+from p2re_eval.store import experiment_queries, recovery, trace_lists, trace_queries
+from p2re_eval.store.apply import apply_all
+from p2re_eval.store.connection import open_for_reading, open_for_writing
+from p2re_eval.store.faults import explained
+from p2re_eval.store.health import StoreHealth, health
+from p2re_eval.store.jobs import (
+    BeginTrace,
+    FinishExperiment,
+    FinishTrace,
+    Job,
+    SaveEvaluations,
+    SavePromptVersion,
+    SaveResult,
+    StartExperiment,
+    StartSession,
+)
+from p2re_eval.store.redaction import Redact, Redaction
+from p2re_eval.store.rescue import import_rescued
+from p2re_eval.store.search import as_query
+from p2re_eval.store.trace_lists import TraceFilter, TraceRow
+from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.writer import Writer
+
+
+def open_store(
+    path: Path,
+    *,
+    clock: Clock | None = None,
+    busy_timeout_s: float = 10.0,
+    redact: Redact | None = None,
+    read_only: bool = False,
+) -> Store:
+    """The database at ``path``, made if it is not there, migrated (after a backup) if it is old.
+
+    What dead processes left RUNNING becomes ABANDONED, and rescued answers are imported.
+    ``busy_timeout_s`` is how long a write waits for another process; ``redact`` sees every text
+    before the disk does; ``read_only`` changes nothing and makes no file.
+
+    Raises StoreReadOnly, NotADatabase, NewerSchema, StoreLocked, StoreFull, StoreCorrupt.
+    """
+    path = Path(path).expanduser().absolute()
+    clock = clock or SystemClock()
+    if read_only:
+        store = Store(path, None, busy_timeout_s)
+        store.check()
+        return store
+    redaction = Redaction(redact)
+    connection = open_for_writing(path, busy_timeout_s=busy_timeout_s)
+    try:
+        with explained(path):
+            _tidy_up(connection, path, clock, redaction)
+    except BaseException:
+        connection.close()
+        raise
+    return Store(path, Writer(connection, path, clock, redaction), busy_timeout_s)
+
+
+class Store:
+    """One open database, safe to use from any thread of the process that opened it.
+
+    Writes give a future that resolves after the COMMIT (or fails with a StoreError); reads see
+    everything that was committed before them.
+    """
+
+    def __init__(self, path: Path, writer: Writer | None, busy_timeout_s: float) -> None:
+        self.path = path
+        self._writer = writer
+        self._busy_timeout_s = busy_timeout_s
+        self._pid = os.getpid()
+        self._mine = threading.local()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._closed = False
+        atexit.register(self.close)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is queued and let go of the file. Safe to call twice."""
+        with self._lock:
+            if self._closed or os.getpid() != self._pid:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        for reader in list(self._readers):
+            reader.connection.close()
+        if self._writer is not None:
+            self._writer.close()  # last: SQLite checkpoints when the last connection goes
+
+    def begin_trace(self, trace: Trace) -> Future[None]:
+        """The row of a run, RUNNING; wait for it before the provider is called."""
+        return self._submit(BeginTrace(trace))
+
+    def finish_trace(self, trace: Trace) -> Future[None]:
+        """The run with its answer or fault, whether its beginning was recorded or not."""
+        return self._submit(FinishTrace(trace))
+
+    def save_result(
+        self, result: Result, evaluations: Sequence[Evaluation], spans: Sequence[Span] = ()
+    ) -> Future[None]:
+        """The outcome of a planned run, and the spans that its scorers added to the trace."""
+        return self._submit(SaveResult(result, tuple(evaluations), tuple(spans)))
+
+    def save_evaluations(self, evaluations: Sequence[Evaluation]) -> Future[None]:
+        """Judgements; the newest of each (trace, name, identifier) of an experiment stays."""
+        return self._submit(SaveEvaluations(tuple(evaluations)))
+
+    def save_prompt_version(self, template: PromptTemplate) -> Future[None]:
+        """The prompt's version under the next number; one that is known stays as it is."""
+        return self._submit(SavePromptVersion(template))
+
+    def start_session(self, session: Session) -> Future[None]:
+        """A conversation; its traces name it by ``session_id``."""
+        return self._submit(StartSession(session))
+
+    def start_experiment(self, experiment: Experiment) -> None:
+        """On disk when this returns. Raises StoreError."""
+        self._submit(StartExperiment(experiment)).result()
+
+    def finish_experiment(self, experiment: Experiment) -> None:
+        """On disk when this returns. Raises StoreError."""
+        self._submit(FinishExperiment(experiment)).result()
+
+    def find_run(self, run_key: str) -> Trace | None:
+        """The newest live run with this key that was answered: what the cache gives."""
+        with explained(self.path):
+            return trace_queries.find_run(self._reader(), run_key)
+
+    def find_call(self, run_key: str) -> Completion | None:
+        """The newest answer to a scorer's own call with this key."""
+        with explained(self.path):
+            return trace_queries.find_call(self._reader(), run_key)
+
+    def read_trace(self, trace_id: str) -> Trace:
+        """The trace whose id is or begins so, with its spans.
+
+        Raises NoSuchRecord, and StoreError when more than one begins so.
+        """
+        with explained(self.path):
+            return trace_queries.read_trace(self._reader(), trace_id, self.path)
+
+    def list_traces(
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        model: str | None = None,
+        prompt: str | None = None,
+        status: TraceStatus | None = None,
+        experiment_id: str | None = None,
+        session_id: str | None = None,
+        suite: str | None = None,
+        since_ns: int | None = None,
+    ) -> list[TraceRow]:
+        """The newest traces first; the next page is ``before`` the last row's ``id``."""
+        wanted = TraceFilter(
+            model=model,
+            prompt=prompt,
+            status=status,
+            experiment_id=experiment_id,
+            session_id=session_id,
+            suite=suite,
+            since_ns=since_ns,
+        )
+        with explained(self.path):
+            return trace_lists.list_traces(self._reader(), wanted, limit=limit, before=before)
+
+    def newest_end(self) -> int:
+        """The cursor after everything that has ended so far, for :meth:`ended_after`."""
+        with explained(self.path):
+            return trace_lists.newest_end(self._reader())
+
+    def ended_after(
+        self, cursor: int, wanted: TraceFilter | None = None, *, limit: int = 500
+    ) -> tuple[list[TraceRow], int]:
+        """Runs of any process in the order in which they ended, and the next cursor."""
+        with explained(self.path):
+            return trace_lists.ended_after(
+                self._reader(), cursor, wanted or TraceFilter(), limit=limit
+            )
+
+    def search(self, text: str, limit: int = 50) -> list[TraceRow]:
+        """Ended traces with all these words, "phrases" and beginnings*, the newest first."""
+        query = as_query(text)
+        if not query:
+            return []
+        if self._writer is not None:
+            self._writer.index_everything().result()
+        with explained(self.path):
+            return trace_lists.search(self._reader(), query, limit=limit)
+
+    def evaluations(self, trace_id: str) -> list[Evaluation]:
+        """Everything that was said about a trace, by any experiment or person."""
+        with explained(self.path):
+            return trace_queries.evaluations(self._reader(), trace_id)
+
+    def read_experiment(self, experiment_id: str) -> Experiment:
+        """The experiment whose id is or begins so, or ``latest``.
+
+        Raises NoSuchRecord, and StoreError when more than one begins so.
+        """
+        with explained(self.path):
+            return experiment_queries.read_experiment(self._reader(), experiment_id, self.path)
+
+    def list_experiments(self, limit: int = 20) -> list[Experiment]:
+        """The newest experiments first."""
+        with explained(self.path):
+            return experiment_queries.list_experiments(self._reader(), limit)
+
+    def results(self, experiment_id: str) -> Iterator[Result]:
+        """The results in item order, with evaluations; read page by page."""
+        with explained(self.path):
+            yield from experiment_queries.results(self._reader(), experiment_id)
+
+    def recordings(self, experiment_id: str) -> Iterator[Trace]:
+        """The answered traces in item order, for replay; read page by page."""
+        with explained(self.path):
+            yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
+
+    def health(self) -> StoreHealth:
+        """Sizes, counts and SQLite's own check; reads every page once."""
+        with explained(self.path):
+            return health(self._reader(), self.path)
+
+    def check(self) -> None:
+        """Open the file for this thread's reads. Raises what is wrong with it."""
+        self._reader()
+
+    def _submit(self, job: Job) -> Future[None]:
+        self._refuse_misuse()
+        if self._writer is None:
+            raise StoreError(f"{self.path}: was opened to read only", path=self.path)
+        return self._writer.submit(job)
+
+    def _reader(self) -> sqlite3.Connection:
+        self._refuse_misuse()
+        reader: _Reader | None = getattr(self._mine, "reader", None)
+        if reader is None:
+            reader = _Reader(open_for_reading(self.path, busy_timeout_s=self._busy_timeout_s))
+            self._mine.reader = reader
+            with self._lock:
+                self._readers.add(reader)
+        return reader.connection
+
+    def _refuse_misuse(self) -> None:
+        if self._closed:
+            raise StoreError(f"{self.path}: the store is closed; open it again", path=self.path)
+        if os.getpid() != self._pid:
+            what = f"{self.path}: was opened before this process was forked; open it anew"
+            raise StoreError(what, path=self.path)
+
+
+class _Reader:
+    """A thread's connection, closed when the thread is gone."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
+def _tidy_up(
+    connection: sqlite3.Connection, path: Path, clock: Clock, redaction: Redaction
+) -> None:
+    now_ns = clock.now_ns()
+
+    def write(job: Job) -> None:
+        # No opening of its own (0): what was rescued has ended, and is never RUNNING.
+        apply_all(Transaction(connection, redaction, now_ns, 0), [job])
+
+    import_rescued(path, write)
+    recovery.abandon_the_dead(connection, now_ns)

@@ -1,0 +1,75 @@
+"""What every test gets: a home, a database and a cache of its own, and clocks that count."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from p2re_eval.providers.models import is_pulled, known_model, model_file, models_folder
+
+pytest_plugins = ["pytester"]
+
+# Said once, before any test gets a home of its own: the model stays where it was pulled.
+os.environ["P2RE_MODELS"] = str(models_folder())
+
+if "CI" in os.environ:
+    # What decides about a submission does not depend on luck; luck is for developers' runs.
+    import hypothesis
+
+    hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+    hypothesis.settings.load_profile("ci")
+
+
+class CountingClock:
+    """A clock that moves only when something sleeps; ``slept`` lists the seconds asked for."""
+
+    def __init__(self) -> None:
+        self.ns = 1_700_000_000_000_000_000
+        self.slept: list[float] = []
+
+    def now_ns(self) -> int:
+        return self.ns
+
+    def monotonic_ns(self) -> int:
+        return self.ns
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.ns += int(seconds * 1e9)
+
+
+@pytest.fixture
+def clock() -> CountingClock:
+    return CountingClock()
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's own database, home or CI summary."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("P2RE_DB", str(home / "p2re.db"))
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recorded material beside the repository; tests that need it skip where it is absent."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the shared material is not beside this checkout")
+    return folder
+
+
+@pytest.fixture
+def embedded_model() -> Path:
+    """The file of the embedded model, where `p2re models pull` put it; a test that needs it is
+    skipped where it is not."""
+    model = known_model("smollm2-135m")
+    if not is_pulled(model):
+        pytest.skip("run: p2re models pull smollm2-135m")
+    return model_file(model)

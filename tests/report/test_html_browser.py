@@ -1,0 +1,185 @@
+"""The HTML report in a real browser: no script but its own, and a keyboard is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2re_eval.report import write_report
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no chromium in /usr/bin")
+
+ATTACKS = [
+    "<script>window.owned = 1</script>",
+    "</pre></details></main><script>window.owned = 1</script>",
+    "<img src=x onerror=window.owned=1>",
+    "\"'><svg onload=window.owned=1>",
+    "</script><!--<script>window.owned = 1</script>",
+    "<iframe srcdoc='<script>parent.owned=1</script>'></iframe>",
+    "<style>body { display: none }</style>",
+    "<meta http-equiv=refresh content='0;url=about:blank'>",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A report in a tab, with everything the browser complained of or asked for."""
+
+    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
+        self.context = browser.new_context(**context)
+        self.tab = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.tab.on("console", lambda message: self.complaints.append(message.text))
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("request", lambda request: self.requests.append(request.url))
+        self.tab.goto(path.as_uri())
+
+    def shown(self) -> list[str]:
+        """The case ids of the rows that are not filtered away."""
+        script = "rows => rows.map(row => row.querySelector('.what b').textContent)"
+        return list(self.tab.locator(".result:not([hidden])").evaluate_all(script))
+
+    def said(self) -> str:
+        return str(self.tab.locator("#shown").text_content())
+
+    def wait_for(self, said: str) -> None:
+        self.tab.wait_for_function(
+            "said => document.getElementById('shown').textContent === said", arg=said
+        )
+
+
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    tabs: list[Opened] = []
+
+    def open_report(made: Any, **context: Any) -> Opened:
+        path = tmp_path / "report.html"
+        write_report(path, made.experiment, lambda: iter(made.results), made.traces.__getitem__)
+        tabs.append(Opened(browser, path, **context))
+        return tabs[-1]
+
+    yield open_report
+    for tab in tabs:
+        tab.context.close()
+
+
+def test_the_page_opens_without_a_complaint_and_asks_for_nothing(opened: Any, mixed: Any) -> None:
+    tab = opened(mixed)
+    assert tab.tab.title() == "FAILED - support"
+    assert tab.said() == "8 of 8 shown"
+    assert tab.complaints == []
+    assert [url.partition(":")[0] for url in tab.requests if not url.startswith("data:")] == [
+        "file"
+    ]
+
+
+def test_no_script_of_a_model_runs(opened: Any, made: Any) -> None:
+    for number, attack in enumerate(ATTACKS):
+        made.add(f"{number}{attack}", "failed", text=attack, told=attack, tags=(attack,))
+    tab = opened(made)
+    tab.tab.keyboard.press("x")
+    assert tab.tab.locator(".result[open]").count() == len(ATTACKS)
+    assert tab.tab.evaluate("window.owned") is None
+    assert tab.tab.locator("iframe, #list script, #list style").count() == 0
+    assert tab.complaints == []
+
+
+def test_the_policy_stops_what_would_get_through(opened: Any, mixed: Any) -> None:
+    """The second wall: an inline handler put into the page does not run either."""
+    tab = opened(mixed)
+    script = "document.body.insertAdjacentHTML('beforeend', '<p onclick=owned=1>press</p>')"
+    with tab.tab.expect_console_message(lambda said: "Content Security Policy" in said.text):
+        tab.tab.evaluate(script)
+        tab.tab.get_by_text("press", exact=True).click()
+    assert tab.tab.evaluate("window.owned") is None
+
+
+def test_outcomes_filter(opened: Any, mixed: Any) -> None:
+    tab = opened(mixed)
+    tab.tab.locator("input[value=failed]").uncheck()
+    tab.tab.locator("input[value=passed]").uncheck()
+    tab.wait_for("3 of 8 shown")
+    assert tab.shown() == ["broken", "judge-broke", "stopped"]
+
+
+def test_menus_and_search_filter_together(opened: Any, mixed: Any) -> None:
+    tab = opened(mixed)
+    tab.tab.get_by_label("Model", exact=True).select_option("local/smollm2")
+    tab.wait_for("4 of 8 shown")
+    tab.tab.get_by_label("Search").fill("KeyError RAISED")
+    tab.wait_for("1 of 8 shown")
+    assert tab.shown() == ["judge-broke"]
+    tab.tab.get_by_label("Search").fill("nowhere at all")
+    tab.wait_for("0 of 8 shown")
+    assert tab.tab.get_by_text("No result matches these filters.").is_visible()
+    tab.tab.get_by_role("button", name="Clear filters").click()
+    tab.wait_for("8 of 8 shown")
+
+
+def test_tags_filter(opened: Any, mixed: Any) -> None:
+    tab = opened(mixed)
+    tab.tab.get_by_label("Tag").select_option("refund")
+    tab.wait_for("2 of 8 shown")
+    assert tab.shown() == ["double-charge", "double-charge"]
+
+
+def test_a_keyboard_is_enough(opened: Any, mixed: Any) -> None:
+    """j and k walk, Enter opens, / searches, Escape clears and leaves."""
+    tab = opened(mixed)
+    keys = tab.tab.keyboard
+    for key in ("j", "j", "j", "k", "Enter"):
+        keys.press(key)
+    assert tab.tab.locator(".result[open]").evaluate_all("rows => rows.map(r => r.id)") == ["r2"]
+    keys.press("/")
+    keys.type("jk/x parcel")
+    assert tab.tab.get_by_label("Search").input_value() == "jk/x parcel"
+    keys.press("Escape")
+    tab.wait_for("8 of 8 shown")
+    assert tab.tab.evaluate("document.activeElement.tagName") == "BODY"
+
+
+def test_single_keys_can_be_turned_off(opened: Any, mixed: Any) -> None:
+    """WCAG 2.1.4: a voice or a slip must not trigger them."""
+    tab = opened(mixed)
+    tab.tab.locator(".keys summary").click()
+    tab.tab.get_by_label("single-key shortcuts").uncheck()
+    tab.tab.keyboard.press("x")
+    assert tab.tab.locator(".result[open]").count() == 0
+
+
+def test_a_link_opens_its_result(opened: Any, mixed: Any) -> None:
+    tab = opened(mixed)
+    tab.tab.evaluate("location.hash = '#r3'")
+    tab.tab.wait_for_selector("#r3[open]")
+    assert tab.tab.evaluate("document.activeElement.closest('.result').id") == "r3"
+
+
+@pytest.mark.parametrize("width", [400, 1024, 3840])
+def test_nothing_sticks_out(opened: Any, mixed: Any, width: int) -> None:
+    mixed.add("x" * 200, "failed", text="y" * 400, told="z" * 400, model="m" * 120)
+    tab = opened(mixed, viewport={"width": width, "height": 900})
+    tab.tab.keyboard.press("x")
+    assert tab.tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_reads_without_scripts(opened: Any, mixed: Any) -> None:
+    """Some CI servers show artifacts with scripts off."""
+    tab = opened(mixed, java_script_enabled=False)
+    assert tab.tab.locator("form.filters").is_hidden()
+    tab.tab.locator("#r1 > summary").click()
+    assert tab.tab.get_by_text("You route tickets.").first.is_visible()

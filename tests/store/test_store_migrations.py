@@ -1,0 +1,136 @@
+"""Files are made private, migrated step by step after a backup, and never half."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2re_eval.errors import NewerSchema
+from p2re_eval.store import default_path, open_store
+from p2re_eval.store.connection import open_for_writing
+from p2re_eval.store.migrations import STEPS, create_tables, migrate, schema_version, statements
+
+
+@pytest.fixture
+def connection(database: Path) -> Iterator[sqlite3.Connection]:
+    opened = open_for_writing(database, busy_timeout_s=1)
+    with closing(opened):
+        yield opened
+
+
+def add_column(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE sessions ADD COLUMN mood TEXT")
+
+
+def fail(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE half(x)")
+    connection.execute("SELECT * FROM absent")
+
+
+def test_a_new_file_is_its_owners_alone(tmp_path: Path, records: Any) -> None:
+    """Prompts hold secrets: file, log and folder are closed to others."""
+    database = tmp_path / "deep" / "er" / "p2re.db"
+    with open_store(database) as store:
+        store.begin_trace(records.trace()).result()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in database.parent.iterdir()}
+    assert modes == {"p2re.db": 0o600, "p2re.db-wal": 0o600, "p2re.db-shm": 0o600}
+    assert database.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_old_file_is_backed_up_and_migrated(
+    connection: sqlite3.Connection, database: Path, look: Any
+) -> None:
+    """The backup is the file before, private as well; a second look changes nothing."""
+    connection.execute("INSERT INTO sessions(session_id, started_ns) VALUES ('s', 1)")
+    backup = migrate(connection, database, (*STEPS, add_column))
+    assert backup is not None
+    assert backup.name.startswith("p2re.db.schema1-")
+    assert backup.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(backup)) as old:
+        assert schema_version(old) == 1
+        assert old.execute("SELECT * FROM sessions").fetchall() == [(1, "s", None, None, 1, None)]
+    assert look("SELECT session_id, mood FROM sessions") == [("s", None)]
+    assert look("PRAGMA user_version") == [(2,)]
+    assert migrate(connection, database, (*STEPS, add_column)) is None
+
+
+def test_a_step_that_fails_leaves_the_version_before(
+    connection: sqlite3.Connection, database: Path, look: Any
+) -> None:
+    """Each step is one transaction: those before it stay, nothing of it does."""
+    with pytest.raises(sqlite3.OperationalError, match="no such table: absent"):
+        migrate(connection, database, (*STEPS, add_column, fail))
+    assert look("PRAGMA user_version") == [(2,)]
+    assert look("SELECT count(*) FROM sqlite_master WHERE name = 'half'") == [(0,)]
+    assert not connection.in_transaction
+
+
+def test_a_new_file_needs_no_backup(database: Path) -> None:
+    """There is nothing to lose yet."""
+    open_store(database).close()
+    assert [path.name for path in database.parent.iterdir()] == ["p2re.db"]
+
+
+def test_a_step_another_process_took_meanwhile_is_not_taken_again(
+    connection: sqlite3.Connection, database: Path
+) -> None:
+    """Several processes open an old file at once; the version is read again under the lock."""
+    migrate(connection, database, (*STEPS, add_column))
+    connection.execute("PRAGMA user_version = 1")
+
+    def racing(inner: sqlite3.Connection) -> None:
+        raise AssertionError("taken twice")
+
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("PRAGMA user_version = 2")
+        with pytest.raises(NewerSchema):
+            migrate(connection, database, STEPS)
+        assert migrate(connection, database, (create_tables, racing)) is None
+
+
+def test_statements_are_split_where_sql_ends_them() -> None:
+    """A trigger's inner semicolons do not."""
+    script = "CREATE TABLE a(x);\nCREATE TRIGGER t AFTER INSERT ON a\n BEGIN SELECT 1; END;\n"
+    assert list(statements(script)) == [
+        "CREATE TABLE a(x);",
+        "CREATE TRIGGER t AFTER INSERT ON a\n BEGIN SELECT 1; END;",
+    ]
+
+
+def test_the_tables_of_the_design_are_there(connection: sqlite3.Connection) -> None:
+    """By the names that other programs' SQL relies on."""
+    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    assert found >= {
+        "traces", "prompts", "responses", "metrics", "evaluations", "prompt_templates", "versions",
+        "labels", "experiments", "assignments", "results", "sessions", "trace_sessions", "spans",
+        "messages", "blobs", "rollups", "sync_state", "search",
+    }  # fmt: skip
+
+
+def test_health_tells_how_the_file_is(database: Path, records: Any) -> None:
+    """Sizes, counts, version and SQLite's own verdict."""
+    with open_store(database) as store:
+        store.finish_trace(records.answered()).result()
+        store.begin_trace(records.trace()).result()
+        health = store.health()
+    assert health.path == str(database)
+    assert health.sqlite_version == sqlite3.sqlite_version
+    assert (health.schema_version, health.integrity) == (1, "ok")
+    assert (health.counts["traces"], health.running, health.abandoned) == (2, 1, 0)
+    assert health.page_size == 8192
+    assert health.wal_bytes > 0
+    assert health.page_count > health.free_pages == 0
+
+
+def test_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """P2RE_DB, or ~/.aikh/p2re.db."""
+    monkeypatch.setenv("P2RE_DB", "~/mine.db")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_path() == tmp_path / "mine.db"
+    monkeypatch.delenv("P2RE_DB")
+    assert default_path() == tmp_path / ".aikh" / "p2re.db"
