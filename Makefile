@@ -30,7 +30,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(PIP) --group dev
+	$(PIP) --editable ".[local,notebook]" --group dev
 	@touch $@
 
 clean:

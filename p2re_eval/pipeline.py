@@ -6,6 +6,7 @@ A :class:`Harness` holds what one session needs; every door opens one and calls 
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -113,14 +114,30 @@ class Harness:
         return Providers(self.plugins.providers, root=self.settings.root, clock=self.clock)
 
     @cached_property
-    def runner(self) -> Runner:
-        caller = Caller(
+    def caller(self) -> Caller:
+        return Caller(
             self.providers,
             clock=self.clock,
             concurrency=self.settings.concurrency,
             retry=self.settings.retry,
         )
-        return Runner(caller, self.store, clock=self.clock)
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(self.caller, self.store, clock=self.clock)
+
+    def for_experiment(self, experiment: Experiment) -> Harness:
+        """A harness for another experiment that shares everything else with this one: the loop,
+        the database, providers with their models. Only this one is to be closed.
+
+        Raises StoreError.
+        """
+        assert self.caller  # made here, so that both have the same
+        self.store.start_experiment(experiment)
+        other = copy.copy(self)
+        other.__dict__.pop("runner", None)  # its own: stopping one does not stop the other
+        other.experiment = experiment
+        return other
 
     @property
     def used(self) -> bool:

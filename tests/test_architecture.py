@@ -23,7 +23,7 @@ LAYERS = [
     {"planning"},
     {"pipeline"},
     {"report"},
-    {"pytest_plugin", "cli"},
+    {"pytest_plugin", "cli", "notebook"},
 ]
 """From the ground up. The first rooms are one small vocabulary that may know itself."""
 VOCABULARY = 1
