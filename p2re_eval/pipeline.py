@@ -399,7 +399,7 @@ def _result(
         experiment_id=experiment_id,
         item=planned.item,
         suite=planned.suite.path,
-        prompt=planned.template.name,
+        prompt=planned.prompt,
         prompt_version=planned.template.version,
         model=planned.settings.id,
         case_id=case.id,
