@@ -10,6 +10,7 @@ from p2re_eval.service.evaluations import Evaluations
 from p2re_eval.service.experiments import Experiments
 from p2re_eval.service.prompts import Prompts
 from p2re_eval.service.sessions import Sessions
+from p2re_eval.service.statistics import Statistics
 from p2re_eval.service.traces import Traces
 from p2re_eval.store import Store
 
@@ -28,6 +29,7 @@ class Service:
         self.evaluations = Evaluations(store, clock or SystemClock())
         self.experiments = Experiments(store)
         self.sessions = Sessions(store)
+        self.statistics = Statistics(store, clock or SystemClock())
 
     def open(self, address: Address | str) -> Artifact:
         """What is at an address. Raises UsageError, NoSuchRecord, StoreError (ambiguous)."""
