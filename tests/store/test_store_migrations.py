@@ -13,10 +13,10 @@ import pytest
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store import default_path, open_store
 from p2re_eval.store.connection import open_for_writing
-from p2re_eval.store.migrations import STEPS, migrate, schema_version, statements
+from p2re_eval.store.migrations import STEPS, migrate, schema_version
+from p2re_eval.store.schema import statements
 
 NOW = len(STEPS)
-"""The version of a file as this code makes it."""
 
 
 @pytest.fixture
