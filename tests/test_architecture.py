@@ -22,7 +22,7 @@ LAYERS = [
     {"compare"},
     {"gates"},
     {"planning"},
-    {"pipeline"},
+    {"pipeline", "tracing"},
     {"report"},
     {"pytest_plugin", "cli"},
 ]

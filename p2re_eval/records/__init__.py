@@ -33,6 +33,7 @@ from p2re_eval.records.comparison import (
     Tries,
 )
 from p2re_eval.records.evaluation import (
+    CapturedSpan,
     Evaluation,
     Experiment,
     GateVerdict,
@@ -65,6 +66,7 @@ from p2re_eval.records.suite import (
 )
 from p2re_eval.records.trace import (
     Completion,
+    Exposure,
     Fault,
     Span,
     Trace,
@@ -73,6 +75,7 @@ from p2re_eval.records.trace import (
 
 __all__ = [
     "JSON",
+    "CapturedSpan",
     "Case",
     "Change",
     "ChangeKind",
@@ -83,6 +86,7 @@ __all__ = [
     "EvaluationKind",
     "Example",
     "Experiment",
+    "Exposure",
     "Fault",
     "FinishReason",
     "Flip",
