@@ -21,7 +21,7 @@ LAYERS = [
     {"plugins", "engine", "tally", "service"},
     {"gates"},
     {"planning"},
-    {"pipeline"},
+    {"pipeline", "tracing"},
     {"report"},
     {"pytest_plugin", "cli"},
 ]
