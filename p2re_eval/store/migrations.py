@@ -25,7 +25,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-STEPS: tuple[Step, ...] = (create_tables, make_results_comparable, add_record_tables, add_capture)
+STEPS: tuple[Step, ...] = (create_tables, make_results_comparable, add_capture, add_record_tables)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 
