@@ -264,11 +264,15 @@ class ScorerError(P2REError):
 
 
 class StoreError(P2REError):
-    """The database could not do it; ``path`` names the file."""
+    """The database could not do it; ``path`` names the file, ``kept_in`` the rescue file that
+    holds what was to be written, if there is one."""
 
-    def __init__(self, what: str, *, path: Path | str | None = None) -> None:
+    def __init__(
+        self, what: str, *, path: Path | str | None = None, kept_in: Path | None = None
+    ) -> None:
         super().__init__(what)
         self.path = None if path is None else Path(path)
+        self.kept_in = kept_in
 
 
 class StoreLocked(StoreError):

@@ -6,6 +6,7 @@ Times are integer nanoseconds since the epoch, UTC; durations are nanoseconds; c
 
 from p2re_eval.records.base import (
     JSON,
+    MODEL_KINDS,
     EvaluationKind,
     FinishReason,
     Outcome,
@@ -75,6 +76,7 @@ from p2re_eval.records.trace import (
 
 __all__ = [
     "JSON",
+    "MODEL_KINDS",
     "CapturedSpan",
     "Case",
     "Change",
