@@ -393,13 +393,14 @@ def _result(
     planned: PlannedRun, trace: Trace, evaluations: tuple[Evaluation, ...], experiment_id: str
 ) -> Result:
     case, completion = planned.case, trace.completion
-    threshold = case.threshold if case.threshold is not None else planned.suite.threshold
-    outcome, value = ("error", None) if completion is None else decide(evaluations, threshold)
+    outcome, value = (
+        ("error", None) if completion is None else decide(evaluations, planned.threshold)
+    )
     return Result(
         experiment_id=experiment_id,
         item=planned.item,
         suite=planned.suite.path,
-        prompt=planned.template.name,
+        prompt=planned.prompt,
         prompt_version=planned.template.version,
         model=planned.settings.id,
         case_id=case.id,
@@ -421,6 +422,10 @@ def _result(
         cost_usd=completion.cost_usd if completion else None,
         duration_ns=completion.duration_ns if completion else None,
         place=case.place,
+        row_hash=planned.row_hash,
+        rules_hash=planned.rules_hash,
+        fingerprint=trace.prompt.fingerprint,
+        model_answered=completion.model if completion else None,
     )
 
 

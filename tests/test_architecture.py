@@ -18,10 +18,11 @@ LAYERS = [
     {"errors"},
     {"records", "interfaces", "hookspecs", "documents", "explain", "clock", "git", "quantities"},
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
-    {"plugins", "engine", "tally"},
+    {"plugins", "engine", "tally", "service"},
+    {"compare"},
     {"gates"},
     {"planning"},
-    {"pipeline"},
+    {"pipeline", "tracing"},
     {"report"},
     {"pytest_plugin", "cli"},
 ]
