@@ -12,14 +12,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.documents import collector_paused
+from p2re_eval.engine.budget import Budget, BudgetSettings, open_budget
 from p2re_eval.engine.calls import Caller, Providers
 from p2re_eval.engine.loop import EngineLoop
 from p2re_eval.engine.retry import RetryPolicy
 from p2re_eval.engine.runs import Answered, Run, Runner, Tape, call_span
-from p2re_eval.errors import ProviderError, ScorerError
+from p2re_eval.errors import DecidedEarly, NotRun, OverBudget, ProviderError, ScorerError
 from p2re_eval.interfaces import Clock
 from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
 from p2re_eval.plugins import Plugins
@@ -42,6 +44,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.scorers.binding import BoundScorer
 from p2re_eval.store import Store, open_store
+from p2re_eval.stopping import EarlyStops
 from p2re_eval.suites.load import load_suite
 
 DEFAULT_CONCURRENCY = 10
@@ -58,6 +61,7 @@ class Settings:
     concurrency: int = DEFAULT_CONCURRENCY
     overrides: Overrides = field(default_factory=Overrides)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    budget: BudgetSettings | None = None
 
 
 class Harness:
@@ -78,6 +82,7 @@ class Harness:
             started_ns=self.clock.now_ns(),
         )
         self.loop = EngineLoop()
+        self.early_stops = EarlyStops()
         self._waiting_plugins: list[tuple[object, str]] = []
         self._versions_kept: set[str] = set()
 
@@ -113,12 +118,22 @@ class Harness:
         return Providers(self.plugins.providers, root=self.settings.root, clock=self.clock)
 
     @cached_property
+    def budget(self) -> Budget | None:
+        """The session's money; ``None`` when nobody limited it."""
+        wanted = self.settings.budget
+        if wanted is None:
+            return None
+        path, experiment_id = self.store.path, self.experiment.experiment_id
+        return open_budget(wanted, path, experiment_id, clock=self.clock)
+
+    @cached_property
     def runner(self) -> Runner:
         caller = Caller(
             self.providers,
             clock=self.clock,
             concurrency=self.settings.concurrency,
             retry=self.settings.retry,
+            budget=self.budget,
         )
         return Runner(caller, self.store, clock=self.clock)
 
@@ -180,6 +195,8 @@ class Harness:
         if "providers" in self.__dict__:
             self.loop.submit(self.providers.close()).result()
         self.loop.close()
+        if self.__dict__.get("budget") is not None:
+            self.__dict__["budget"].ledger.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -187,13 +204,37 @@ class Harness:
 async def evaluate_case(planned: PlannedRun, harness: Harness) -> Result:
     """Render, run, record, score, record: one case, once.
 
+    A run that its budget or an early verdict forbids is a result too: ``not_run``, with the reason.
     Raises NotRun when the session was stopped before its call, StoreError when it cannot be kept.
     """
+    try:
+        async with harness.early_stops.turn(planned) as turn:
+            result = await _evaluate_case(planned, harness)
+            turn.ended(result.outcome)
+            return result
+    except (DecidedEarly, OverBudget) as reason:
+        return await _not_run(planned, reason, harness)
+
+
+async def _evaluate_case(planned: PlannedRun, harness: Harness) -> Result:
     run = _requested(planned, harness)
     answered = await harness.runner.answer(run)
     # Judged while the answer is being written: both are on disk before the result is given back.
     judged = await judge(answered.trace, planned.case, planned.scorers, harness, run)
     return await record(planned, answered, judged, harness)
+
+
+async def _not_run(planned: PlannedRun, reason: NotRun, harness: Harness) -> Result:
+    """The result of a run that was not made, on disk. Raises StoreError."""
+    result = Result(
+        **_of_plan(planned, harness.experiment.experiment_id),
+        outcome="not_run",
+        source=planned.source,
+        recorded=True,
+        fault=Fault(kind=reason.kind, message=str(reason), attempts=0),
+    )
+    await harness.runner.written(harness.store.save_result(result, ()))
+    return result
 
 
 async def execute(
@@ -313,6 +354,9 @@ class _Context:
         except ProviderError as error:
             broke = error
             raise
+        except OverBudget as error:
+            broke = error
+            raise ScorerError(f"not asked: {error}") from error
         finally:
             self.spans.append(
                 call_span(
@@ -396,17 +440,7 @@ def _result(
     threshold = case.threshold if case.threshold is not None else planned.suite.threshold
     outcome, value = ("error", None) if completion is None else decide(evaluations, threshold)
     return Result(
-        experiment_id=experiment_id,
-        item=planned.item,
-        suite=planned.suite.path,
-        prompt=planned.template.name,
-        prompt_version=planned.template.version,
-        model=planned.settings.id,
-        case_id=case.id,
-        repeat=planned.repeat,
-        position=planned.position,
-        tags=case.tags,
-        cluster=case.cluster,
+        **_of_plan(planned, experiment_id),
         outcome=outcome,
         value=value,
         trace_id=trace.trace_id,
@@ -414,14 +448,33 @@ def _result(
         recorded=True,
         fault=trace.fault,
         evaluations=evaluations,
-        inputs_preview=preview(planned.inputs),
         output_preview="" if completion is None else preview(answer_text(completion)),
-        expected_preview="" if case.expected is None else preview(case.expected),
         usage=completion.usage if completion else Result.model_fields["usage"].default,
         cost_usd=completion.cost_usd if completion else None,
         duration_ns=completion.duration_ns if completion else None,
-        place=case.place,
     )
+
+
+def _of_plan(planned: PlannedRun, experiment_id: str) -> dict[str, Any]:
+    """What a result says of its run, answered or not."""
+    case = planned.case
+    return {
+        "experiment_id": experiment_id,
+        "item": planned.item,
+        "suite": planned.suite.path,
+        "prompt": planned.template.name,
+        "prompt_version": planned.template.version,
+        "model": planned.settings.id,
+        "case_id": case.id,
+        "repeat": planned.repeat,
+        "position": planned.position,
+        "tags": case.tags,
+        "cluster": case.cluster,
+        "inputs_preview": preview(planned.inputs),
+        "expected_preview": "" if case.expected is None else preview(case.expected),
+        "quarantine": planned.quarantine,
+        "place": case.place,
+    }
 
 
 def answer_text(completion: Completion) -> str:

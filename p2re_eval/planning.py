@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +49,7 @@ class Overrides:
     models: tuple[str, ...] = ()
     repeat: int | None = None
     source: Source | None = None
+    early_stop: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class PlannedRun:
     position: int
     prompt: str
     tape: Tape | None = None
+    quarantine: str | None = None
 
     @property
     def name(self) -> str:
@@ -79,11 +82,15 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """A suite's runs in item order (a case's repeats side by side) and its gates."""
+    """A suite's runs in item order (a case's repeats side by side) and its gates.
+
+    ``stop_early`` are the gates that may leave out repeats of a case once they are decided.
+    """
 
     suite: Suite
     runs: tuple[PlannedRun, ...]
     gates: tuple[Gate, ...]
+    stop_early: tuple[Gate, ...] = ()
 
 
 @dataclass
@@ -95,6 +102,7 @@ class Planner:
     scorers: Mapping[str, Scorer]
     providers: Mapping[str, ProviderFactory]
     overrides: Overrides = field(default_factory=Overrides)
+    today: date = field(default_factory=date.today)
 
     def plan(self, suite: Suite) -> SuitePlan:
         """The runs of this suite. Raises DefinitionErrors with every mistake found."""
@@ -140,11 +148,13 @@ class _SuitePlanning:
         for case, scorers in cases:
             self._check_expected(case, scorers)
         gates = self._gates({scorer.label for _, bound in cases for scorer in bound})
+        stop_early = self._stop_early(gates)
+        self._check_quarantine()
         tape = self._tape()
         if self._mistakes:
             raise DefinitionErrors(_in_order(self._mistakes))
         runs = tuple(self._runs(variants, cases, inputs, tape))
-        return SuitePlan(suite=suite, runs=runs, gates=gates)
+        return SuitePlan(suite=suite, runs=runs, gates=gates, stop_early=stop_early)
 
     def _runs(
         self,
@@ -170,6 +180,7 @@ class _SuitePlanning:
                         position=position,
                         prompt=variant.reference,
                         tape=tape,
+                        quarantine=self._quarantined(case, variant),
                     )
                     position += 1
 
@@ -285,6 +296,35 @@ class _SuitePlanning:
             except DefinitionError as error:
                 self._mistakes.append(error)
         return tuple(gates)
+
+    def _stop_early(self, gates: Sequence[Gate]) -> tuple[Gate, ...]:
+        """The k-of-n gates, where repeats may be left out: by default only where nothing else is
+        made of them, since a rate over the repeats that ran would lean to their verdict."""
+        k_of_n = tuple(gate for gate in gates if gate.metric == "case_pass_rate")
+        wanted = self._planner.overrides.early_stop
+        if wanted is None:
+            wanted = self._suite.early_stop
+            if wanted and not k_of_n:
+                what = "`early_stop: true` needs a gate such as `case_pass_rate >= 2/3`; add one"
+                self._note(MissingValue, what, self._suite.places.get("early_stop"))
+        if wanted is None:
+            wanted = len(k_of_n) == len(gates)
+        return k_of_n if wanted else ()
+
+    def _check_quarantine(self) -> None:
+        for one in self._suite.quarantine:
+            if date.fromisoformat(one.until) < self._planner.today:
+                what = f"the quarantine of '{one.case}' ended on {one.until} ({one.reason}); "
+                what += "remove this entry, or set a new day"
+                self._note(DefinitionError, what, one.place)
+
+    def _quarantined(self, case: Case, variant: _Variant) -> str | None:
+        """Why this case decides nothing with this prompt and model."""
+        for one in self._suite.quarantine:
+            same = one.case == case.id and one.prompt in {None, variant.reference}
+            if same and one.model in {None, variant.settings.id}:
+                return f"{one.reason} (until {one.until})"
+        return None
 
     def _source(self) -> Source:
         return self._planner.overrides.source or self._suite.source or "live"

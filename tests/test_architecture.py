@@ -21,6 +21,7 @@ LAYERS = [
     {"plugins", "engine", "tally"},
     {"gates"},
     {"planning"},
+    {"stopping"},
     {"pipeline"},
     {"report"},
     {"pytest_plugin", "cli"},

@@ -46,6 +46,7 @@ from p2re_eval.records.prompt import (
 from p2re_eval.records.suite import (
     Case,
     GateSpec,
+    Quarantine,
     ScorerSpec,
     Suite,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "Place",
     "Price",
     "PromptTemplate",
+    "Quarantine",
     "Record",
     "RenderedPrompt",
     "Result",
