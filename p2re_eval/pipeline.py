@@ -43,8 +43,8 @@ from p2re_eval.records import (
     Trace,
 )
 from p2re_eval.scorers.binding import BoundScorer
-from p2re_eval.store import Store, open_store
 from p2re_eval.stopping import EarlyStops
+from p2re_eval.store import Store, open_store
 from p2re_eval.suites.load import load_suite
 
 DEFAULT_CONCURRENCY = 10

@@ -23,7 +23,14 @@ from p2re_eval.errors import (
 from p2re_eval.interfaces import Clock, Provider
 from p2re_eval.providers.prices import quoted_usd
 from p2re_eval.quantities import money_text
-from p2re_eval.records import Completion, ImagePart, RenderedPrompt, Usage, canonical_json
+from p2re_eval.records import (
+    Completion,
+    ImagePart,
+    ModelSettings,
+    RenderedPrompt,
+    Usage,
+    canonical_json,
+)
 from p2re_eval.store import SharedLedger
 
 UNCAPPED_OUTPUT_TOKENS = 32_768
@@ -127,7 +134,7 @@ class Budget:
         """
         most = most_usd(provider, prompt)
         if most is None and not self._allow_unpriced:
-            raise OverBudget(unpriced(prompt))
+            raise OverBudget(unpriced(prompt.model))
         hold = Hold(most or 0.0)
         while True:
             self._settled.clear()
@@ -221,10 +228,10 @@ class Account:
                 await self._budget.unused(hold)
 
 
-def unpriced(prompt: RenderedPrompt) -> str:
-    """Why a budget refuses this call, and what to do."""
+def unpriced(model: ModelSettings) -> str:
+    """Why a budget refuses calls of this model, and what to do."""
     return (
-        f"nobody knows the price of {prompt.model.id}, so a budget cannot hold; give its settings "
+        f"nobody knows the price of {model.id}, so a budget cannot hold; give its settings "
         "a price: {input: ..., output: ...} (US dollars per million tokens), or add "
         "--p2re-allow-unpriced"
     )
