@@ -199,8 +199,8 @@ def _deal(scheduling: Any) -> None:
     scheduling.pending[:] = range(len(scheduling.collection))
     nodes = sorted(scheduling.nodes, key=lambda node: int(node.gateway.id.removeprefix("gw")))
     shares: dict[Any, list[int]] = {node: [] for node in nodes}
-    for index, share in enumerate(dealt(scheduling.collection, len(nodes))):
-        shares[nodes[share]].append(index)
+    for index, number in enumerate(dealt(scheduling.collection, len(nodes))):
+        shares[nodes[number]].append(index)
     scheduling.pending.clear()
     # What a dead worker leaves is dealt out in chunks, whose size the first round never set.
     if scheduling.maxschedchunk is None:
