@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.documents import collector_paused
@@ -42,13 +41,13 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
+from p2re_eval.results import answer_text, of_plan, preview
 from p2re_eval.scorers.binding import BoundScorer
 from p2re_eval.stopping import EarlyStops
 from p2re_eval.store import Store, open_store
 from p2re_eval.suites.load import load_suite
 
 DEFAULT_CONCURRENCY = 10
-PREVIEW = 500
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ async def _evaluate_case(planned: PlannedRun, harness: Harness) -> Result:
 async def _not_run(planned: PlannedRun, reason: NotRun, harness: Harness) -> Result:
     """The result of a run that was not made, on disk. Raises StoreError."""
     result = Result(
-        **_of_plan(planned, harness.experiment.experiment_id),
+        **of_plan(planned, harness.experiment.experiment_id),
         outcome="not_run",
         source=planned.source,
         recorded=True,
@@ -436,11 +435,12 @@ def _reaches(mean: float, threshold: float) -> bool:
 def _result(
     planned: PlannedRun, trace: Trace, evaluations: tuple[Evaluation, ...], experiment_id: str
 ) -> Result:
-    case, completion = planned.case, trace.completion
-    threshold = case.threshold if case.threshold is not None else planned.suite.threshold
-    outcome, value = ("error", None) if completion is None else decide(evaluations, threshold)
+    completion = trace.completion
+    outcome, value = (
+        ("error", None) if completion is None else decide(evaluations, planned.threshold)
+    )
     return Result(
-        **_of_plan(planned, experiment_id),
+        **of_plan(planned, experiment_id),
         outcome=outcome,
         value=value,
         trace_id=trace.trace_id,
@@ -452,46 +452,6 @@ def _result(
         usage=completion.usage if completion else Result.model_fields["usage"].default,
         cost_usd=completion.cost_usd if completion else None,
         duration_ns=completion.duration_ns if completion else None,
+        fingerprint=trace.prompt.fingerprint,
+        model_answered=completion.model if completion else None,
     )
-
-
-def _of_plan(planned: PlannedRun, experiment_id: str) -> dict[str, Any]:
-    """What a result says of its run, answered or not."""
-    case = planned.case
-    return {
-        "experiment_id": experiment_id,
-        "item": planned.item,
-        "suite": planned.suite.path,
-        "prompt": planned.template.name,
-        "prompt_version": planned.template.version,
-        "model": planned.settings.id,
-        "case_id": case.id,
-        "repeat": planned.repeat,
-        "position": planned.position,
-        "tags": case.tags,
-        "cluster": case.cluster,
-        "inputs_preview": preview(planned.inputs),
-        "expected_preview": "" if case.expected is None else preview(case.expected),
-        "quarantine": planned.quarantine,
-        "place": case.place,
-    }
-
-
-def answer_text(completion: Completion) -> str:
-    """What a reader should see as the answer: the text, the refusal, or the tools asked for."""
-    if completion.text or not (completion.refusal or completion.tool_calls):
-        return completion.text
-    if completion.refusal:
-        return completion.refusal
-    return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
-
-
-def preview(value: object) -> str:
-    """The first 500 characters, of text as it is and of anything else as JSON."""
-    if isinstance(value, str):
-        text = value
-    else:
-        import json
-
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…"

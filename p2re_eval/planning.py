@@ -35,6 +35,7 @@ from p2re_eval.records import (
     ScorerSpec,
     Source,
     Suite,
+    content_hash,
 )
 from p2re_eval.scorers.binding import BoundScorer, Scorer, bind
 
@@ -78,6 +79,24 @@ class PlannedRun:
     def item(self) -> str:
         """The whole item id, ``suites/support.yaml::route_ticket::double-charge[...]``."""
         return f"{self.suite.path}::{self.prompt}::{self.name}"
+
+    @property
+    def row_hash(self) -> str:
+        """Stands for the dataset row: another one means that results are not comparable."""
+        case = self.case
+        return content_hash(_plain([dict(self.inputs), case.expected, case.metadata]))
+
+    @property
+    def rules_hash(self) -> str:
+        """Stands for all that decides between passed and failed."""
+        rules = [[s.label, s.version, s.weight] for s in self.scorers if s.weight > 0]
+        return content_hash([rules, self.threshold])
+
+    @property
+    def threshold(self) -> float | None:
+        """The weighted mean that passes; ``None``: every scorer must pass."""
+        own = self.case.threshold
+        return own if own is not None else self.suite.threshold
 
 
 @dataclass(frozen=True)
@@ -348,6 +367,15 @@ class _SuitePlanning:
         if place is None:
             place = Place(path=self._suite.path)
         self._mistakes.append(kind(what, path=place.path, line=place.line, column=place.column))
+
+
+def _plain(value: JSON) -> JSON:
+    """The value as JSON; a test in Python may hand in what JSON lacks, which counts by its text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def _typed(case: Case, template: PromptTemplate) -> Mapping[str, JSON]:

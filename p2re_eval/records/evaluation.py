@@ -50,6 +50,9 @@ class Result(Record):
     ``value`` is the weighted mean score, ``None`` unless every counting scorer gave one.
     ``quarantine`` is the reason why this case decides nothing for now. Of a run that was not made,
     ``fault`` says why: its kind is ``budget`` or ``early_stop``.
+    ``row_hash`` stands for the dataset row (inputs, expected, metadata), ``rules_hash`` for what
+    decides between passed and failed (scorers, weights, threshold), ``fingerprint`` for what was
+    asked: results that differ in the first two are not comparable.
     """
 
     experiment_id: str
@@ -78,6 +81,10 @@ class Result(Record):
     duration_ns: int | None = None
     quarantine: str | None = None
     place: Place | None = None
+    row_hash: str | None = None
+    rules_hash: str | None = None
+    fingerprint: str | None = None
+    model_answered: str | None = None
 
 
 class Revision(Record):

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store.schema import APPLICATION_ID, TABLES
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
+from p2re_eval.store.steps.comparable_results import make_results_comparable
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -23,7 +24,11 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-STEPS: tuple[Step, ...] = (create_tables, add_spending_and_quarantine)
+STEPS: tuple[Step, ...] = (
+    create_tables,
+    make_results_comparable,
+    add_spending_and_quarantine,
+)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from p2re_eval.records import Evaluation, Experiment, PromptTemplate, Result, Session, Span
 from p2re_eval.store.columns import columns, insert_into, replacing
 from p2re_eval.store.payloads import packed
-from p2re_eval.store.trace_writes import Transaction, add_spans
+from p2re_eval.store.trace_writes import Transaction, add_spans, key_column
 
 _EVALUATION_COLUMNS = columns(
     "evaluation_id trace_id name identifier experiment_id scorer scorer_version kind value label "
@@ -17,7 +17,7 @@ _RESULT_COLUMNS = columns(
     "experiment_id item suite prompt prompt_version model case_id repeat position tags cluster "
     "outcome value trace_id source recorded fault inputs_preview output_preview expected_preview "
     "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns quarantine "
-    "place"
+    "place row_hash rules_hash fingerprint model_answered"
 )
 _EXPERIMENT_COLUMNS = columns(
     "experiment_id name status started_ns ended_ns planned suites revision packages settings "
@@ -187,6 +187,10 @@ def _result_values(transaction: Transaction, result: Result) -> tuple[object, ..
         result.duration_ns,
         redaction.text(result.quarantine),
         None if result.place is None else redaction.record(result.place),
+        key_column(result.row_hash or ""),
+        key_column(result.rules_hash or ""),
+        key_column(result.fingerprint or ""),
+        result.model_answered,
     )
 
 

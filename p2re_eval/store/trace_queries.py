@@ -126,7 +126,7 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
         completion=None if ending is None else _completion(connection, ending, row),
         fault=None if ending is None else _fault(ending),
         attempts=row["attempts"],
-        run_key=_run_key(row),
+        run_key=key_text(row["run_key"]),
         source=row["source"],
         experiment_id=row["experiment_id"],
         session_id=row["session_id"],
@@ -152,12 +152,12 @@ def _spans(
             attributes=json_of(row["attributes"], {}),
             prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
             completion=None if ending is None else _completion(connection, ending, ending),
-            run_key=_run_key(row),
+            run_key=key_text(row["run_key"]),
         )
 
 
-def _run_key(row: sqlite3.Row) -> str:
-    kept = row["run_key"]
+def key_text(kept: bytes | str | None) -> str:
+    """What :func:`p2re_eval.store.trace_writes.key_column` was given."""
     return kept.hex() if isinstance(kept, bytes) else kept or ""
 
 

@@ -1,1 +1,1 @@
-"""The steps after the first, one file each: what they add to the tables."""
+"""Steps after the first, one file each: what they add to the tables and why."""
