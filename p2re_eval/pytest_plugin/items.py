@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest._code.code import TerminalRepr
 
 from p2re_eval.errors import NotRun, P2REError
 from p2re_eval.gates import Gate, decide
 from p2re_eval.planning import PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin.explain import (
     as_failure,
+    broken_reason,
     explain_broken,
     explain_failure,
     failure_reason,
@@ -34,10 +36,22 @@ _TAKEN_MARKS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filter
 class AnsweredBadly(Exception):
     """The model's answer did not satisfy the case."""
 
-    def __init__(self, result: Result, *, tolerated: bool) -> None:
-        super().__init__(explain_failure(result))
+    def __init__(self, result: Result, *, threshold: float | None, tolerated: bool) -> None:
+        super().__init__(explain_failure(result, threshold=threshold))
         self.result = result
+        self.reason = failure_reason(result, threshold=threshold)
         self.tolerated = tolerated
+
+
+class MachineBroke(Exception):
+    """There is no verdict on the answer: the provider or a scorer broke."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(explain_broken(result))
+        self.result = result
+
+    def shown(self) -> TerminalRepr:
+        return as_failure(str(self), broken_reason(self.result), self.result.place)
 
 
 class GateNotMet(Exception):
@@ -117,7 +131,7 @@ class CaseItem(pytest.Item):
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         if result.outcome in {"error", "unscored"}:
             self.user_properties += _properties(result)
-            pytest.fail(explain_broken(result), pytrace=False)
+            raise MachineBroke(result)
         self._result = result
 
     def runtest(self) -> None:
@@ -125,14 +139,15 @@ class CaseItem(pytest.Item):
         assert result is not None
         self.user_properties += _properties(result)
         if result.outcome == "failed":
-            raise AnsweredBadly(result, tolerated=self._tolerant)
+            threshold = self.run.threshold
+            raise AnsweredBadly(result, threshold=threshold, tolerated=self._tolerant)
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
     ) -> str | Any:
         if isinstance(excinfo.value, AnsweredBadly):
-            result = excinfo.value.result
-            return as_failure(str(excinfo.value), failure_reason(result), result.place)
+            error = excinfo.value
+            return as_failure(str(error), error.reason, error.result.place)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
