@@ -24,6 +24,7 @@ from p2re_eval.pytest_plugin.items import (
     AnsweredBadly,
     CaseItem,
     GateItem,
+    MachineBroke,
     Quarantined,
     SuiteFile,
     call_report,
@@ -180,7 +181,9 @@ class P2RESession:
         if call.when == "call":
             item.stash[call_report] = report
         error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, AnsweredBadly) and error.tolerated:
+        if isinstance(error, MachineBroke):
+            report.longrepr = error.shown()
+        elif isinstance(error, AnsweredBadly) and error.tolerated:
             report.outcome = "skipped"
             report.wasxfail = "answered badly; the suite's gates decide"
             report.p2re_missed = True  # type: ignore[attr-defined]

@@ -117,9 +117,9 @@ def _gates(experiment: Experiment) -> str:
 
 
 def _figures(rows: Sequence[Row]) -> str:
-    titles = ["suite", "prompt", "model", "pass rate", "95 %", "cases", "failed", "errors"]
-    titles += ["not run", "tokens in/out", "cost", "p50", "p95"]
-    body = _table(titles, "lllrrrrrrrrrr", [_figure_cells(row) for row in rows])
+    titles = ["suite", "prompt", "model", "pass rate", "95 %", "cases", "passed", "failed"]
+    titles += ["error", "unscored", "not run", "tokens in/out", "cost", "p50", "p95"]
+    body = _table(titles, "lllrrrrrrrrrrrr", [_figure_cells(row) for row in rows])
     return "\n### Prompts and models\n" + body
 
 
@@ -134,8 +134,10 @@ def _figure_cells(row: Row) -> list[str]:
         UNKNOWN if rate is None else escape(share_text(rate.rate)),
         UNKNOWN if rate is None else f"{rate.low * 100:.0f} to {rate.high * 100:.0f}",
         f"{figures.cases:,}{times}",
+        f"{counts.passed:,}",
         f"{counts.failed:,}",
-        f"{counts.error + counts.unscored:,}",
+        f"{counts.error:,}",
+        f"{counts.unscored:,}",
         f"{counts.not_run:,}",
         f"{sum_text(figures.input_tokens)}/{sum_text(figures.output_tokens)}",
         sum_text(figures.cost_usd, money=True),

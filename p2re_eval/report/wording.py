@@ -107,7 +107,7 @@ def quarantine_text(miss: Miss) -> str:
 def _spent(summary: Summary) -> str:
     """How much of the cost is new: answers from the cache or a recording were paid for before."""
     sources, live = summary.figures.sources, summary.figures.live_cost_usd
-    if not sources.cache and not sources.replay:
+    if not summary.figures.cost_usd.value or (not sources.cache and not sources.replay):
         return ""
     if not sources.live:
         return ", none of it spent now"
