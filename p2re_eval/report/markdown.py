@@ -15,6 +15,7 @@ from p2re_eval.report.wording import (
     again,
     answers_text,
     cost_text,
+    limits_text,
     reasons,
     revision_text,
     sum_text,
@@ -208,6 +209,7 @@ def _facts(experiment: Experiment, summary: Summary) -> str:
         ("tokens", escape(tokens_used_text(summary) or "")),
         ("cost", escape(cost_text(summary) or "")),
         ("revision", code(revision_text(experiment) or "")),
+        *(("limits", escape(text)) for text in limits_text(experiment)),
         ("run again", code(again(experiment) or "")),
         ("experiment", code(experiment.experiment_id)),
     ]
