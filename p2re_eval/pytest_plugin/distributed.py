@@ -101,6 +101,10 @@ class _Worker:
     def pytest_collection_finish(self) -> None:
         self._hand("p2re_selected", self._session.selected)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self._hand("p2re_limits", self._session.harness.limits())
+
     def _hand(self, name: str, value: object) -> None:
         self._config.workeroutput[name] = json.dumps(value)  # type: ignore[attr-defined]
 
@@ -151,6 +155,7 @@ class _Controller:
         gates = json.loads(output.get("p2re_gates", "[]"))
         self._gates.update({gate["nodeid"]: gate for gate in gates})
         self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
+        self._session.worker_limits.append(json.loads(output.get("p2re_limits", "{}")))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -14,6 +14,7 @@ import pytest
 
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.engine.budget import BudgetSettings
+from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NotRun, P2REError, UsageError
 from p2re_eval.gates import Gate
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
@@ -40,7 +41,7 @@ from p2re_eval.pytest_plugin.summary import (
     summarize_session,
     write_reports,
 )
-from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.records import JSON, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
 
@@ -72,6 +73,7 @@ class P2RESession:
         self._collector_was_on = collector_was_on
         self.harness = Harness(_settings(config), experiment=_experiment(config))
         self.verdicts: list[GateVerdict] = []
+        self.worker_limits: list[dict[str, JSON]] = []
         self.reports: list[ReportFile] = []
         self.fault: str | None = None
         self.interrupted = False
@@ -254,8 +256,13 @@ class P2RESession:
         Raises StoreError.
         """
         revision, packages = self._provenance.found()
+        limits = merged([self.harness.limits(), *self.worker_limits])
+        settings = {**self.harness.experiment.settings, **spending(self.harness)}
+        if limits:
+            settings["limits"] = limits
         experiment = self.harness.experiment.model_copy(
             update={
+                "settings": settings,
                 "ended_ns": self.harness.clock.now_ns(),
                 "status": "INTERRUPTED" if self.interrupted else "COMPLETE",
                 "suites": tuple(self.selected),
@@ -263,7 +270,6 @@ class P2RESession:
                 "packages": packages,
                 "verdicts": tuple(self.verdicts),
                 "planned": sum(self.selected.values()),
-                "settings": {**self.harness.experiment.settings, **spending(self.harness)},
             }
         )
         self.harness.finish(experiment)
