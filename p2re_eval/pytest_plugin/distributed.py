@@ -93,6 +93,8 @@ class _Worker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._session.shard is not None:
+            return  # it has left the gates to the merge
         gates = [item for item in items if isinstance(item, GateItem)]
         items[:] = [item for item in items if not isinstance(item, GateItem)]
         self._hand("p2re_gates", [_handed(gate) for gate in gates])
@@ -100,6 +102,9 @@ class _Worker:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
         self._hand("p2re_selected", self._session.selected)
+        if self._session.shard is not None:
+            shard = self._session.shard
+            self._hand("p2re_shard", {"suites": shard.suites, "gates": shard.gates})
 
     def _hand(self, name: str, value: object) -> None:
         self._config.workeroutput[name] = json.dumps(value)  # type: ignore[attr-defined]
@@ -151,6 +156,10 @@ class _Controller:
         gates = json.loads(output.get("p2re_gates", "[]"))
         self._gates.update({gate["nodeid"]: gate for gate in gates})
         self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
+        if self._session.shard is not None:
+            told = json.loads(output.get("p2re_shard", "{}"))
+            self._session.shard.suites.update(told.get("suites", {}))
+            self._session.shard.gates.update(told.get("gates", {}))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

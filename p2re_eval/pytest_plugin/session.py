@@ -28,10 +28,10 @@ from p2re_eval.pytest_plugin.items import (
     SuiteFile,
     call_report,
     nothing_runs,
-    verdict_of,
 )
 from p2re_eval.pytest_plugin.options import dollars
 from p2re_eval.pytest_plugin.provenance import Provenance
+from p2re_eval.pytest_plugin.shards import Shard
 from p2re_eval.pytest_plugin.spending import check_prices, is_over_budget, spending
 from p2re_eval.pytest_plugin.summary import (
     ReportFile,
@@ -39,9 +39,10 @@ from p2re_eval.pytest_plugin.summary import (
     summarize_session,
     write_reports,
 )
-from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.records import JSON, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
+from p2re_eval.verdicts import verdict_of
 
 _KEPT_OPTIONS = ("p2re_model", "p2re_repeat", "p2re_source", "p2re_budget", "keyword", "markexpr")
 GRACE_S = 5.0
@@ -77,6 +78,8 @@ class P2RESession:
         self._provenance = Provenance(config.rootpath)
         self._ahead: Ahead | None = None
         self.selected: dict[str, int] = {}
+        share = config.getoption("p2re_shard")
+        self.shard = None if share is None else Shard(*share)
         self._grace_s = GRACE_S
         self._marks: set[str] = set()
 
@@ -112,6 +115,11 @@ class P2RESession:
             gc.freeze()
             if self._collector_was_on:
                 gc.enable()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.shard is not None:
+            self.config.hook.pytest_deselected(items=self.shard.keep(items))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if nothing_runs(self.config) or session.testsfailed:
@@ -260,10 +268,16 @@ class P2RESession:
                 "packages": packages,
                 "verdicts": tuple(self.verdicts),
                 "planned": sum(self.selected.values()),
-                "settings": {**self.harness.experiment.settings, **spending(self.harness)},
+                "settings": self._ended_settings(),
             }
         )
         self.harness.finish(experiment)
+
+    def _ended_settings(self) -> dict[str, JSON]:
+        settings = {**self.harness.experiment.settings, **spending(self.harness)}
+        if self.shard is not None:
+            settings["p2re_shard"] = self.shard.told()
+        return settings
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.harness.used:

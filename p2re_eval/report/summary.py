@@ -160,11 +160,17 @@ def headline(experiment: Experiment, summary: Summary) -> Headline:
     counts = _planned_counts(experiment, summary)
     gates = [verdict for verdict in experiment.verdicts if verdict.passed is False]
     undecided = [verdict for verdict in experiment.verdicts if verdict.passed is None]
+    shard = experiment.settings.get("p2re_shard") or {}
     gated = {verdict.suite for verdict in experiment.verdicts}
+    gated |= {gate["suite"] for gate in shard.get("gates", [])}
     ungated_failure = any(
         row.figures.counts.failed for row in summary.rows if row.suite not in gated
     )
     why = _why(experiment, summary, counts)
+    left = shard.get("gates", [])
+    if left and not ungated_failure:
+        gate = count_text(len(left), "gate")
+        return Headline(None, f"SHARD {shard['number']}/{shard['of']}", f"{why}; {gate} to merge")
     if gates or ungated_failure:
         return Headline(False, "FAILED", why)
     if not counts.passed + counts.failed:
