@@ -24,6 +24,7 @@ LAYERS = [
     {"planning", "verdicts"},
     {"stopping", "results", "merging"},
     {"pipeline"},
+    {"forecast"},
     {"report"},
     {"pytest_plugin", "cli"},
 ]

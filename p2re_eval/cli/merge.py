@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import ExitStack
@@ -36,6 +37,7 @@ def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> 
     from p2re_eval.clock import SystemClock
     from p2re_eval.merging import merge as merge_stores
     from p2re_eval.report import headline, summarize, terminal_report, write_report
+    from p2re_eval.report.annotations import wanted_annotations
     from p2re_eval.store import open_store
 
     with ExitStack() as opened:
@@ -47,6 +49,8 @@ def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> 
         summary = summarize(results())
         width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
         click.echo(terminal_report(experiment, summary, color=color, width=width))
+        for line in wanted_annotations(experiment, summary, Path.cwd(), os.environ):
+            click.echo(line)
         for report in reports:
             write_report(report, experiment, results, whole.read_trace)
             click.echo(f"report    {report}")

@@ -30,6 +30,12 @@ def register(config: pytest.Config, session: P2RESession) -> None:
         config.pluginmanager.register(_Controller(session), "p2re-controller")
 
 
+def alone(config: pytest.Config) -> None:
+    """No workers after all: xdist has not begun when this is asked."""
+    if hasattr(config.option, "dist"):
+        config.option.dist, config.option.tx, config.option.numprocesses = "no", [], 0
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process is one of xdist's workers."""
     return hasattr(config, "workerinput")

@@ -15,6 +15,7 @@ import pytest
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.engine.budget import BudgetSettings
 from p2re_eval.errors import NotRun, P2REError, UsageError
+from p2re_eval.forecast import Forecast, forecast
 from p2re_eval.gates import Gate
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
@@ -36,6 +37,7 @@ from p2re_eval.pytest_plugin.spending import check_prices, is_over_budget, spend
 from p2re_eval.pytest_plugin.summary import (
     ReportFile,
     check_reports,
+    show_plan,
     summarize_session,
     write_reports,
 )
@@ -59,6 +61,8 @@ def start(
     except (UsageError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[key] = session
+    if config.getoption("p2re_plan"):
+        distributed.alone(config)
     config.pluginmanager.register(session, "p2re-session")
     distributed.register(config, session)
     _collect_suites_too(config)
@@ -79,6 +83,7 @@ class P2RESession:
         self._ahead: Ahead | None = None
         self.selected: dict[str, int] = {}
         share = config.getoption("p2re_shard")
+        self.forecast: Forecast | None = None
         self.shard = None if share is None else Shard(*share)
         self._grace_s = GRACE_S
         self._marks: set[str] = set()
@@ -146,7 +151,12 @@ class P2RESession:
     # --- running -----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if self.config.getoption("p2re_plan"):
+            if not session.testsfailed:
+                runs = [item.run for item in session.items if isinstance(item, CaseItem)]
+                self.forecast = forecast(self.harness, runs)
+            return not session.testsfailed or None
         if self._ahead is not None and self.selected:
             self._provenance.start()
             try:
@@ -154,6 +164,7 @@ class P2RESession:
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
+        return None
 
     def result(self, planned: PlannedRun) -> Result:
         """The result of a selected run, waited for. Raises NotRun, StoreError, RenderError."""
@@ -280,6 +291,8 @@ class P2RESession:
         return settings
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.forecast is not None:
+            show_plan(self, terminalreporter, self.forecast)
         if self.harness.used:
             summarize_session(self, terminalreporter)
 

@@ -161,8 +161,7 @@ def headline(experiment: Experiment, summary: Summary) -> Headline:
     gates = [verdict for verdict in experiment.verdicts if verdict.passed is False]
     undecided = [verdict for verdict in experiment.verdicts if verdict.passed is None]
     shard = experiment.settings.get("p2re_shard") or {}
-    gated = {verdict.suite for verdict in experiment.verdicts}
-    gated |= {gate["suite"] for gate in shard.get("gates", [])}
+    gated = gated_suites(experiment)
     ungated_failure = any(
         row.figures.counts.failed for row in summary.rows if row.suite not in gated
     )
@@ -183,6 +182,13 @@ def headline(experiment: Experiment, summary: Summary) -> Headline:
     if unpaid or experiment.status in {"INTERRUPTED", "ABANDONED"}:
         return Headline(None, "INCOMPLETE", why)
     return Headline(True, "PASSED", why)
+
+
+def gated_suites(experiment: Experiment) -> set[str]:
+    """The suites in which gates decide, here or when the shards are merged."""
+    shard = experiment.settings.get("p2re_shard") or {}
+    left = {str(gate["suite"]) for gate in shard.get("gates", [])}
+    return left | {verdict.suite for verdict in experiment.verdicts}
 
 
 def _why(experiment: Experiment, summary: Summary, counts: Counts) -> str:

@@ -73,6 +73,19 @@ def test_verdicts_are_stored_with_the_experiment(project: Any) -> None:
     assert experiment.planned == 10
 
 
+def test_on_github_each_miss_is_annotated_at_its_line(project: Any, monkeypatch: Any) -> None:
+    """The pull request shows it beside the case in the suite file."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(project.path))
+    project.suite(TEN, more="gates:\n  - pass_rate >= 0.95")
+    project.run().stdout.fnmatch_lines(
+        [
+            "::error file=suites/support.yaml,line=8,title=gate missed%3A pass_rate >= 0.95::*",
+            "::warning file=suites/support.yaml,line=37,title=case-9 failed (route%2C scripted/*",
+        ]
+    )
+
+
 def test_a_gate_is_not_met_while_selected_runs_left_no_result(project: Any) -> None:
     """What is left may be all good and proves nothing; what is left and bad still closes it."""
     project.suite(TEN)
