@@ -45,7 +45,7 @@ from p2re_eval.results import answer_text, of_plan, preview
 from p2re_eval.scorers.binding import BoundScorer
 from p2re_eval.stopping import EarlyStops
 from p2re_eval.store import Store, open_store
-from p2re_eval.suites.load import load_suite
+from p2re_eval.suites.load import read_suite
 
 DEFAULT_CONCURRENCY = 10
 
@@ -94,7 +94,8 @@ class Harness:
 
     @cached_property
     def library(self) -> PromptLibrary:
-        return PromptLibrary(self.settings.prompts, prepare=self.plugins.prepare)
+        settings = self.settings
+        return PromptLibrary(settings.prompts, root=settings.root, prepare=self.plugins.prepare)
 
     @cached_property
     def planner(self) -> Planner:
@@ -144,7 +145,8 @@ class Harness:
     def plan(self, path: Path) -> SuitePlan:
         """Load a suite file and plan its runs. Raises DefinitionErrors."""
         with collector_paused():
-            return self.planner.plan(load_suite(path, root=self.settings.root))
+            suite, mistakes = read_suite(path, root=self.settings.root)
+            return self.planner.plan(suite, mistakes)
 
     def start(self, planned: PlannedRun) -> Future[Result]:
         """Start one planned run in the engine; see :meth:`start_all`."""

@@ -18,7 +18,7 @@ def of_plan(planned: PlannedRun, experiment_id: str) -> dict[str, Any]:
         "experiment_id": experiment_id,
         "item": planned.item,
         "suite": planned.suite.path,
-        "prompt": planned.template.name,
+        "prompt": planned.prompt,
         "prompt_version": planned.template.version,
         "model": planned.settings.id,
         "case_id": case.id,

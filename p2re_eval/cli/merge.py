@@ -29,7 +29,7 @@ import click
     help="Write the report too: .html, .md or .json by suffix (repeatable).",
 )
 def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> None:
-    """Merge the DATABASES of all shards into one, and decide the gates.
+    """Merge the DATABASES of all shards; decide their gates.
 
     The newest `--p2re-shard` run of each is taken. Exit code 0 when everything passed, 1 when not.
     """

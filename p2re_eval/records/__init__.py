@@ -6,6 +6,7 @@ Times are integer nanoseconds since the epoch, UTC; durations are nanoseconds; c
 
 from p2re_eval.records.base import (
     JSON,
+    MODEL_KINDS,
     EvaluationKind,
     FinishReason,
     Outcome,
@@ -33,6 +34,7 @@ from p2re_eval.records.comparison import (
     Tries,
 )
 from p2re_eval.records.evaluation import (
+    CapturedSpan,
     Evaluation,
     Experiment,
     GateVerdict,
@@ -66,6 +68,7 @@ from p2re_eval.records.suite import (
 )
 from p2re_eval.records.trace import (
     Completion,
+    Exposure,
     Fault,
     Span,
     Trace,
@@ -74,6 +77,8 @@ from p2re_eval.records.trace import (
 
 __all__ = [
     "JSON",
+    "MODEL_KINDS",
+    "CapturedSpan",
     "Case",
     "Change",
     "ChangeKind",
@@ -84,6 +89,7 @@ __all__ = [
     "EvaluationKind",
     "Example",
     "Experiment",
+    "Exposure",
     "Fault",
     "FinishReason",
     "Flip",
