@@ -258,10 +258,8 @@ async def execute(
 
 def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None = None) -> Run:
     harness.keep_version(planned.template)
-    settings = _repeated(planned.settings, planned.repeat)
-    prompt = harness.library.render(planned.template, dict(planned.inputs), settings)
     return Run(
-        prompt=prompt,
+        prompt=rendered(planned, harness),
         repeat=planned.repeat,
         source=planned.source,
         tape=planned.tape,
@@ -271,6 +269,12 @@ def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None 
         case_id=planned.case.id,
         tags=planned.case.tags,
     )
+
+
+def rendered(planned: PlannedRun, harness: Harness) -> RenderedPrompt:
+    """What a planned run sends. Raises RenderError."""
+    settings = _repeated(planned.settings, planned.repeat)
+    return harness.library.render(planned.template, dict(planned.inputs), settings)
 
 
 def _repeated(settings: ModelSettings, repeat: int) -> ModelSettings:

@@ -21,9 +21,10 @@ LAYERS = [
     {"plugins", "engine", "tally", "service"},
     {"compare"},
     {"gates"},
-    {"planning"},
-    {"stopping", "results"},
+    {"planning", "verdicts"},
+    {"stopping", "results", "merging"},
     {"pipeline", "tracing"},
+    {"forecast"},
     {"report"},
     {"pytest_plugin", "cli"},
 ]

@@ -13,6 +13,7 @@ _COMMANDS = {
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
     "init": "p2re_eval.cli.init:init",
+    "merge": "p2re_eval.cli.merge:merge",
     "models": "p2re_eval.cli.models:models",
     "prompts": "p2re_eval.cli.prompts:prompts",
     "providers": "p2re_eval.cli.providers:providers",

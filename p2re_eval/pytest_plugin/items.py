@@ -11,7 +11,7 @@ import pytest
 from _pytest._code.code import TerminalRepr
 
 from p2re_eval.errors import NotRun, P2REError
-from p2re_eval.gates import Gate, decide
+from p2re_eval.gates import Gate
 from p2re_eval.planning import PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin.explain import (
     as_failure,
@@ -20,8 +20,7 @@ from p2re_eval.pytest_plugin.explain import (
     explain_failure,
     failure_reason,
 )
-from p2re_eval.records import GateVerdict, Place, Result
-from p2re_eval.tally import tally
+from p2re_eval.records import Place, Result
 
 if TYPE_CHECKING:
     from p2re_eval.pytest_plugin.session import P2RESession
@@ -229,24 +228,3 @@ def _properties(result: Result) -> list[tuple[str, object]]:
         if e.score is not None
     ]
     return [(name, value) for name, value in numbers.items() if value is not None] + scores
-
-
-def verdict_of(
-    gate: Gate, results: Iterator[Result], *, selected: int, planned: int
-) -> GateVerdict:
-    """The gate's verdict, and what it was decided on.
-
-    A selected run that left no result (a worker died, the disk was full) or was not made for want
-    of money leaves a gate that would have been met undecided: it might have closed it.
-    """
-    counted = tally(results)
-    verdict = decide(gate, counted)
-    notes = [verdict.explanation]
-    if selected != planned:
-        notes.append(f"decided on the {selected} selected of {planned} runs")
-    passed = verdict.passed
-    if counted.recorded < selected:
-        notes.append(f"{selected - counted.recorded} of {selected} selected runs left no result")
-    if counted.recorded < selected or counted.unpaid:
-        passed = None if passed else passed
-    return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})
