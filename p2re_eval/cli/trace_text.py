@@ -171,7 +171,7 @@ def tokens(into: int | None, out: int | None) -> str:
 
 def _usage(counts: dict[str, int | None]) -> str:
     shown = [
-        f"{count} {name.removesuffix('tokens')}"
+        f"{count} {name.removesuffix('_tokens')}"
         for name, count in counts.items()
         if count is not None
     ]
