@@ -19,6 +19,7 @@ LAYERS = [
     {"records", "interfaces", "hookspecs", "documents", "explain", "clock", "git", "quantities"},
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
     {"plugins", "engine", "tally", "service"},
+    {"compare"},
     {"gates"},
     {"planning"},
     {"pipeline", "tracing"},

@@ -66,6 +66,9 @@ class Result(Record):
 
     Narrow on purpose (texts are previews of at most 500 characters): a session keeps thousands.
     ``value`` is the weighted mean score, ``None`` unless every counting scorer gave one.
+    ``row_hash`` stands for the dataset row (inputs, expected, metadata), ``rules_hash`` for what
+    decides between passed and failed (scorers, weights, threshold), ``fingerprint`` for what was
+    asked: results that differ in the first two are not comparable.
     """
 
     experiment_id: str
@@ -93,6 +96,10 @@ class Result(Record):
     cost_usd: float | None = None
     duration_ns: int | None = None
     place: Place | None = None
+    row_hash: str | None = None
+    rules_hash: str | None = None
+    fingerprint: str | None = None
+    model_answered: str | None = None
 
 
 class Revision(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from p2re_eval.records import CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
+from p2re_eval.records import MODEL_KINDS, CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
 from p2re_eval.store.result_writes import save_evaluations
 from p2re_eval.store.trace_writes import (
     TRACE_COLUMNS,
@@ -21,8 +21,7 @@ from p2re_eval.store.trace_writes import (
 )
 from p2re_eval.store.upkeep import forget_ending
 
-MODEL_KINDS = ("LLM", "EMBEDDING", "RERANKER")
-_SQL_KINDS = "('LLM', 'EMBEDDING', 'RERANKER')"
+_SQL_KINDS = "(" + ", ".join(f"'{kind}'" for kind in sorted(MODEL_KINDS)) + ")"
 _MODELS_SHOWN = 3
 _OF_A_RUN = {"trace_id", "source", "suite", "case_id", "repeat", "experiment_id", "run_key"}
 _ROOT_COLUMNS = [name for name in TRACE_COLUMNS if name not in _OF_A_RUN]

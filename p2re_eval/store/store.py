@@ -21,6 +21,7 @@ from p2re_eval.records import (
     Completion,
     Evaluation,
     Experiment,
+    Observation,
     PromptTemplate,
     Result,
     Session,
@@ -28,7 +29,13 @@ from p2re_eval.records import (
     Trace,
     TraceStatus,
 )
-from p2re_eval.store import experiment_queries, recovery, trace_lists, trace_queries
+from p2re_eval.store import (
+    experiment_queries,
+    observation_queries,
+    recovery,
+    trace_lists,
+    trace_queries,
+)
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.connection import open_for_reading, open_for_writing
 from p2re_eval.store.faults import explained
@@ -264,6 +271,16 @@ class Store:
         """The results in item order, with evaluations; read page by page."""
         with explained(self.path):
             yield from experiment_queries.results(self._reader(), experiment_id)
+
+    def observations(self, experiment_id: str) -> Iterator[Observation]:
+        """The results in item order without their texts: what statistics are made of."""
+        with explained(self.path):
+            yield from observation_queries.observations(self._reader(), experiment_id)
+
+    def case_results(self, experiment_id: str, case: tuple[str, str, str, str]) -> list[Result]:
+        """The results of one case (suite, prompt, model, id), a repeat each."""
+        with explained(self.path):
+            return experiment_queries.case_results(self._reader(), experiment_id, case)
 
     def recordings(self, experiment_id: str) -> Iterator[Trace]:
         """The answered traces in item order, for replay; read page by page."""

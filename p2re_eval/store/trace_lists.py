@@ -9,7 +9,7 @@ from typing import get_args
 
 from p2re_eval.records import Record, Source, SpanKind, TraceStatus
 from p2re_eval.store.payloads import json_of
-from p2re_eval.store.record_tables import version_text
+from p2re_eval.store.steps.record_tables import version_text
 
 FEW_ROWS = 1000
 """How far a condition's matches are counted; fewer can be sorted, more are walked in order."""
@@ -90,9 +90,9 @@ class _Condition:
 
 ROW = (
     "t.id, t.trace_id, t.name, t.kind, t.status, t.source, t.start_ns, t.end_ns, t.model, "
-    "t.model_answered, t.prompt_name AS prompt, t.prompt_version, t.suite, t.case_id, "
-    "t.repeat, t.experiment_id, t.session_id, t.user, t.attempts, t.input_tokens, "
-    "t.output_tokens, t.cached_tokens, t.reasoning_tokens, t.cost_usd, t.fault_kind, "
+    "t.model_answered, t.prompt_name AS prompt, t.prompt_version, t.suite, t.case_id, t.repeat, "
+    "t.experiment_id, t.session_id, t.user, t.attempts, t.input_tokens, t.output_tokens, "
+    "t.cached_tokens, t.reasoning_tokens, t.cost_usd, t.fault_kind, "
     "coalesce(t.input_preview, '') AS input_preview, "
     "coalesce(t.output_preview, '') AS output_preview, t.tags, t.pinned_ns"
 )

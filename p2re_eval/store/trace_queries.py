@@ -23,7 +23,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns
 from p2re_eval.store.payloads import json_of, record_of, text_of, unpacked
-from p2re_eval.store.record_tables import version_text
+from p2re_eval.store.steps.record_tables import version_text
 from p2re_eval.store.trace_writes import key_column
 
 
@@ -134,7 +134,7 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
         completion=None if ending is None else _completion(connection, ending, row),
         fault=None if ending is None else _fault(ending),
         attempts=row["attempts"],
-        run_key=_run_key(row),
+        run_key=key_text(row["run_key"]),
         source=row["source"],
         experiment_id=row["experiment_id"],
         session_id=row["session_id"],
@@ -169,12 +169,12 @@ def _spans(
             events=tuple(json_of(row["events"], ())),
             prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
             completion=None if ending is None else _completion(connection, ending, ending),
-            run_key=_run_key(row),
+            run_key=key_text(row["run_key"]),
         )
 
 
-def _run_key(row: sqlite3.Row) -> str:
-    kept = row["run_key"]
+def key_text(kept: bytes | str | None) -> str:
+    """What :func:`p2re_eval.store.trace_writes.key_column` was given."""
     return kept.hex() if isinstance(kept, bytes) else kept or ""
 
 
@@ -187,7 +187,8 @@ def _exposures(connection: sqlite3.Connection, trace_id: str) -> Iterator[Exposu
 
 
 def _asked(connection: sqlite3.Connection, trace: sqlite3.Row) -> RenderedPrompt:
-    """A trace's prompt; where retention has dropped the texts, what the row still knows of it."""
+    """A trace's prompt; where there is none, or retention has dropped the texts, what the row
+    still knows of it."""
     if trace["prompt"] is not None:
         return _prompt(connection, trace["prompt"])
     provider, _, name = trace["model"].partition("/")

@@ -17,8 +17,8 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns, insert_into
 from p2re_eval.store.payloads import Blobs, digest, squeezed
-from p2re_eval.store.record_tables import version_column
 from p2re_eval.store.redaction import Redaction
+from p2re_eval.store.steps.record_tables import version_column
 from p2re_eval.store.upkeep import forget_ending
 
 SMALL_VARIABLES = 48
@@ -98,7 +98,7 @@ def finish_trace(transaction: Transaction, trace: Trace) -> None:
 def keep_root(
     transaction: Transaction, row: int, trace: Trace, *, parent_id: str | None = None
 ) -> None:
-    """What only the root span of a captured trace says; see ``capture_tables``."""
+    """What only the root span of a captured trace says; see ``steps.capture_tables``."""
     root = Span(
         span_id=trace.span_id,
         trace_id=trace.trace_id,

@@ -1,4 +1,4 @@
-"""Step 2: what a record needs to be searched, counted, kept and tidied.
+"""What a record needs to be searched, counted, kept and tidied.
 
 ``traces.prompt_version`` (bytes of the version's hex digits, or the text of a foreign version) and
 ``pinned_ns`` join the narrow table. ``trace_tags`` is kept by triggers. ``evaluation_history``
