@@ -19,6 +19,7 @@ _COMMANDS = {
     "providers": "p2re_eval.cli.providers:providers",
     "record": "p2re_eval.cli.record:record",
     "run": "p2re_eval.cli.run:run",
+    "stats": "p2re_eval.cli.stats:stats",
     "schema": "p2re_eval.cli.schema:schema",
     "traces": "p2re_eval.cli.traces:traces",
 }

@@ -24,7 +24,7 @@ class Service:
 
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         self.store = store
-        self.traces = Traces(store)
+        self.traces = Traces(store, clock or SystemClock())
         self.prompts = Prompts(store)
         self.evaluations = Evaluations(store, clock or SystemClock())
         self.experiments = Experiments(store)
