@@ -6,6 +6,7 @@ The only file of this room that imports it (extra ``capture``).
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from p2re_eval.clock import new_span_id, new_trace_id
-from p2re_eval.errors import MissingExtra
+from p2re_eval.errors import MissingExtra, UsageError
 from p2re_eval.records import JSON
 from p2re_eval.store import default_path
 from p2re_eval.tracing.context import belonging
@@ -162,7 +163,7 @@ class _Ids(IdGenerator):
         return int(new_span_id(), 16)
 
 
-def own_provider(recorder: Callable[[], Recorder | None]) -> TracerProvider:
+def own_provider(processor: SpanProcessor) -> TracerProvider:
     """A provider that nobody else sees: every span whole, whatever the environment limits."""
     unlimited = SpanLimits(
         max_attributes=SpanLimits.UNSET,
@@ -178,15 +179,25 @@ def own_provider(recorder: Callable[[], Recorder | None]) -> TracerProvider:
         span_limits=unlimited,
         shutdown_on_exit=False,
     )
-    provider.add_span_processor(StoreSpanProcessor(recorder=recorder))
+    provider.add_span_processor(processor)
     return provider
 
 
-def listen_to_the_programs_own(recorder: Callable[[], Recorder | None]) -> None:
-    """Where the program has a provider of its own, hear what is begun there too."""
-    provider = otel_trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.add_span_processor(StoreSpanProcessor(recorder=recorder))
+class Listener:
+    """Hears what is begun at providers of the program, each once."""
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self._processor = processor
+        self._heard: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
+
+    def hear(self, provider: object = None) -> None:
+        """The provider, or the program's global one. Raises UsageError for something else."""
+        found = otel_trace.get_tracer_provider() if provider is None else provider
+        if isinstance(found, TracerProvider) and found not in self._heard:
+            self._heard.add(found)
+            found.add_span_processor(self._processor)
+        elif provider is not None and not isinstance(found, TracerProvider):
+            raise UsageError(f"provider must be an SDK TracerProvider, not {type(found).__name__}")
 
 
 class OtelSteps:
