@@ -10,6 +10,7 @@ import click
 from p2re_eval.errors import P2REError
 
 _COMMANDS = {
+    "capture": "p2re_eval.cli.capture:capture",
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
     "init": "p2re_eval.cli.init:init",
