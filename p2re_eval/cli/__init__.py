@@ -19,6 +19,7 @@ _COMMANDS = {
     "record": "p2re_eval.cli.record:record",
     "run": "p2re_eval.cli.run:run",
     "schema": "p2re_eval.cli.schema:schema",
+    "serve": "p2re_eval.cli.serve:serve",
     "traces": "p2re_eval.cli.traces:traces",
 }
 

@@ -26,7 +26,13 @@ from p2re_eval.records import (
     Trace,
     TraceStatus,
 )
-from p2re_eval.store import experiment_queries, recovery, trace_lists, trace_queries
+from p2re_eval.store import (
+    experiment_queries,
+    recovery,
+    span_queries,
+    trace_lists,
+    trace_queries,
+)
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.connection import open_for_reading, open_for_writing
 from p2re_eval.store.faults import explained
@@ -45,6 +51,7 @@ from p2re_eval.store.jobs import (
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
+from p2re_eval.store.span_queries import SpanTree
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 from p2re_eval.store.trace_writes import Transaction
 from p2re_eval.store.writer import Writer
@@ -175,6 +182,26 @@ class Store:
         """
         with explained(self.path):
             return trace_queries.read_trace(self._reader(), trace_id, self.path)
+
+    def read_head(self, trace_id: str) -> tuple[Trace, int]:
+        """The same without its spans, and how many there are."""
+        with explained(self.path):
+            return span_queries.read_head(self._reader(), trace_id, self.path)
+
+    def read_tree(self, trace_id: str) -> SpanTree:
+        """The spans of a trace as columns, without payloads. Raises NoSuchRecord, StoreError."""
+        with explained(self.path):
+            return span_queries.read_tree(self._reader(), trace_id, self.path)
+
+    def read_span(self, trace_id: str, span_id: str) -> Span:
+        """One span of a trace, whole. Raises NoSuchRecord, StoreError."""
+        with explained(self.path):
+            return span_queries.read_span(self._reader(), trace_id, span_id, self.path)
+
+    def find_spans(self, trace_id: str, text: str) -> list[str]:
+        """The ids of a trace's spans whose messages, answers or attributes contain a text."""
+        with explained(self.path):
+            return span_queries.find_spans(self._reader(), trace_id, text, self.path)
 
     def list_traces(
         self,
