@@ -18,7 +18,7 @@ LAYERS = [
     {"errors"},
     {"records", "interfaces", "hookspecs", "documents", "explain", "clock", "git", "quantities"},
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
-    {"plugins", "engine", "tally"},
+    {"plugins", "engine", "tally", "service"},
     {"gates"},
     {"planning"},
     {"pipeline"},

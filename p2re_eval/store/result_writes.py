@@ -73,10 +73,32 @@ def save_evaluations(transaction: Transaction, evaluations: Iterable[Evaluation]
     """One row for each (trace, name, identifier) of an experiment; the newest judgement stays.
 
     The experiment is part of the key: a cached trace is judged in many, and what one of them found
-    must not change when another looks at the same trace.
+    must not change when another looks at the same trace. A person's earlier word moves to the
+    history.
     """
+    evaluations = list(evaluations)
+    for one in evaluations:
+        if one.kind == "HUMAN":
+            _keep_what_was_said(transaction, one)
     transaction.connection.executemany(
         _SAVE_EVALUATION, [_evaluation_values(transaction, one) for one in evaluations]
+    )
+
+
+def _keep_what_was_said(transaction: Transaction, one: Evaluation) -> None:
+    transaction.connection.execute(
+        "INSERT INTO evaluation_history(evaluation_id, trace_id, name, identifier, value, label, "
+        "passed, explanation, created_ns, replaced_ns) SELECT evaluation_id, trace_id, name, "
+        "identifier, value, label, passed, explanation, created_ns, ? FROM evaluations "
+        "WHERE trace_id = ? AND name = ? AND identifier = ? AND coalesce(experiment_id, '') = ? "
+        "AND kind = 'HUMAN'",
+        (
+            transaction.now_ns,
+            one.trace_id,
+            one.name,
+            one.identifier,
+            one.experiment_id or "",
+        ),
     )
 
 

@@ -7,10 +7,11 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
@@ -39,6 +40,7 @@ from p2re_eval.store.faults import explained
 from p2re_eval.store.health import StoreHealth, health
 from p2re_eval.store.jobs import (
     BeginTrace,
+    Change,
     FinishExperiment,
     FinishTrace,
     Job,
@@ -47,6 +49,7 @@ from p2re_eval.store.jobs import (
     SaveResult,
     StartExperiment,
     StartSession,
+    Write,
 )
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
@@ -55,6 +58,8 @@ from p2re_eval.store.span_queries import SpanTree
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 from p2re_eval.store.trace_writes import Transaction
 from p2re_eval.store.writer import Writer
+
+_T = TypeVar("_T")
 
 
 def open_store(
@@ -248,8 +253,7 @@ class Store:
         query = as_query(text)
         if not query:
             return []
-        if self._writer is not None:
-            self._writer.index_everything().result()
+        self.index_everything()
         with explained(self.path):
             return trace_lists.search(self._reader(), query, limit=limit)
 
@@ -281,6 +285,26 @@ class Store:
         with explained(self.path):
             yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
 
+    def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
+        """What a query of this room finds on this thread's connection; rows go by column name."""
+        with explained(self.path):
+            return query(self._reader())
+
+    def change(self, edit: Callable[[Transaction], _T]) -> _T:
+        """An edit inside the next transaction, on disk when this returns.
+
+        Raises StoreError, and what the edit raises: then nothing of it is written.
+        """
+        found: list[_T] = []
+        self._submit(Change(lambda transaction: found.append(edit(transaction)))).result()
+        return found[-1]
+
+    def index_everything(self) -> None:
+        """Bring the full-text index and the rollups up to what has ended by now."""
+        self._refuse_misuse()
+        if self._writer is not None:
+            self._writer.index_everything().result()
+
     def health(self) -> StoreHealth:
         """Sizes, counts and SQLite's own check; reads every page once."""
         with explained(self.path):
@@ -290,7 +314,7 @@ class Store:
         """Open the file for this thread's reads. Raises what is wrong with it."""
         self._reader()
 
-    def _submit(self, job: Job) -> Future[None]:
+    def _submit(self, job: Write) -> Future[None]:
         self._refuse_misuse()
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to read only", path=self.path)

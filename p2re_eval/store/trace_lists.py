@@ -9,6 +9,7 @@ from typing import get_args
 
 from p2re_eval.records import Record, Source, TraceStatus
 from p2re_eval.store.payloads import json_of
+from p2re_eval.store.record_tables import version_text
 
 FEW_ROWS = 1000
 """How far a condition's matches are counted; fewer can be sorted, more are walked in order."""
@@ -27,6 +28,7 @@ class TraceRow(Record):
     model: str
     model_answered: str | None = None
     prompt: str
+    prompt_version: str | None = None
     suite: str | None = None
     case_id: str | None = None
     repeat: int = 0
@@ -42,6 +44,7 @@ class TraceRow(Record):
     input_preview: str = ""
     output_preview: str = ""
     tags: tuple[str, ...] = ()
+    pinned_ns: int | None = None
 
     @property
     def duration_ns(self) -> int | None:
@@ -84,10 +87,11 @@ class _Condition:
 
 _ROW = (
     "t.id, t.trace_id, t.name, t.status, t.source, t.start_ns, t.end_ns, t.model, "
-    "t.model_answered, t.prompt_name AS prompt, t.suite, t.case_id, t.repeat, t.experiment_id, "
-    "t.session_id, t.attempts, t.input_tokens, t.output_tokens, t.cached_tokens, "
-    "t.reasoning_tokens, t.cost_usd, t.fault_kind, coalesce(t.input_preview, '') AS input_preview, "
-    "coalesce(t.output_preview, '') AS output_preview, t.tags"
+    "t.model_answered, t.prompt_name AS prompt, t.prompt_version, t.suite, t.case_id, "
+    "t.repeat, t.experiment_id, t.session_id, t.attempts, t.input_tokens, t.output_tokens, "
+    "t.cached_tokens, t.reasoning_tokens, t.cost_usd, t.fault_kind, "
+    "coalesce(t.input_preview, '') AS input_preview, "
+    "coalesce(t.output_preview, '') AS output_preview, t.tags, t.pinned_ns"
 )
 _COLUMNS = {
     "model": "t.model",
@@ -150,6 +154,7 @@ def _trace_row(row: sqlite3.Row) -> TraceRow:
     """A row of _ROW's columns; built without validation, the table's types are its own."""
     values = {name: row[name] for name in row.keys() if name != "ended"}  # noqa: SIM118 - a Row is not a mapping
     values["tags"] = tuple(json_of(values["tags"], ()))
+    values["prompt_version"] = version_text(values["prompt_version"])
     return TraceRow.model_construct(**values)
 
 
@@ -186,3 +191,11 @@ def _rarest(connection: sqlite3.Connection, conditions: Sequence[_Condition]) ->
 def _matches(connection: sqlite3.Connection, one: _Condition) -> int:
     sql = f"SELECT count(*) FROM (SELECT 1 FROM traces t WHERE {one.leading} LIMIT ?)"  # noqa: S608 - our own names
     return int(connection.execute(sql, (one.value, FEW_ROWS)).fetchone()[0])
+
+
+def pin_and_texts(connection: sqlite3.Connection, trace_id: str) -> tuple[int | None, bool]:
+    """When a trace was pinned, and whether retention has dropped its texts."""
+    row = connection.execute(
+        "SELECT pinned_ns, prompt IS NULL FROM traces WHERE trace_id = ?", (trace_id,)
+    ).fetchone()
+    return (None, False) if row is None else (row[0], bool(row[1]))

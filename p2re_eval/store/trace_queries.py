@@ -13,6 +13,7 @@ from p2re_eval.records import (
     Evaluation,
     Fault,
     Message,
+    ModelSettings,
     RenderedPrompt,
     Score,
     Span,
@@ -21,6 +22,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns
 from p2re_eval.store.payloads import json_of, record_of, text_of, unpacked
+from p2re_eval.store.record_tables import version_text
 from p2re_eval.store.trace_writes import key_column
 
 
@@ -129,7 +131,7 @@ def trace_of(
         status=row["status"],
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
-        prompt=_prompt(connection, row["prompt"]),
+        prompt=_asked(connection, row),
         completion=None if ending is None else _completion(connection, ending, row),
         fault=None if ending is None else _fault(ending),
         attempts=row["attempts"],
@@ -177,6 +179,19 @@ def spans_of(
 def _run_key(row: sqlite3.Row) -> str:
     kept = row["run_key"]
     return kept.hex() if isinstance(kept, bytes) else kept or ""
+
+
+def _asked(connection: sqlite3.Connection, trace: sqlite3.Row) -> RenderedPrompt:
+    """A trace's prompt; where retention has dropped the texts, what the row still knows of it."""
+    if trace["prompt"] is not None:
+        return _prompt(connection, trace["prompt"])
+    provider, _, name = trace["model"].partition("/")
+    return RenderedPrompt(
+        name=trace["prompt_name"],
+        version=version_text(trace["prompt_version"]),
+        messages=(),
+        model=ModelSettings(provider=provider, name=name),
+    )
 
 
 def _prompt(connection: sqlite3.Connection, prompt: int) -> RenderedPrompt:

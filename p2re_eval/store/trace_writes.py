@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from p2re_eval.records import Completion, Fault, Message, RenderedPrompt, Span, Trace
 from p2re_eval.store.columns import columns, insert_into
 from p2re_eval.store.payloads import Blobs, digest, squeezed
+from p2re_eval.store.record_tables import version_column
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.search import forget
 
@@ -36,9 +37,9 @@ class Transaction:
 
 _TRACE_COLUMNS = columns(
     "trace_id span_id name status source start_ns end_ns model model_answered prompt_name prompt "
-    "suite case_id repeat experiment_id session_id run_key attempts input_tokens output_tokens "
-    "cached_tokens reasoning_tokens cost_usd fault_kind input_preview output_preview tags metadata "
-    "process"
+    "prompt_version suite case_id repeat experiment_id session_id run_key attempts input_tokens "
+    "output_tokens cached_tokens reasoning_tokens cost_usd fault_kind input_preview output_preview "
+    "tags metadata process"
 )
 _ENDING_COLUMNS = columns(
     "status start_ns end_ns model_answered attempts input_tokens output_tokens cached_tokens "
@@ -77,8 +78,8 @@ def finish_trace(transaction: Transaction, trace: Trace) -> None:
     if row is None:
         row = _insert(transaction, trace)
     else:
+        _remove_response(transaction, row)  # first: it is counted as the row still stands
         transaction.connection.execute(_END_TRACE, (*_ending(transaction, trace), row))
-        _remove_response(transaction, row)
     if trace.status != "RUNNING":
         _insert_response(transaction, row, None, trace.completion, trace.fault)
     add_spans(transaction, trace.spans)
@@ -150,6 +151,7 @@ def _insert(transaction: Transaction, trace: Trace) -> int:
         "model": asked.model.id,
         "prompt_name": asked.name,
         "prompt": keep_prompt(transaction, asked),
+        "prompt_version": version_column(asked.version),
         "suite": trace.suite,
         "case_id": trace.case_id,
         "repeat": trace.repeat,
