@@ -16,17 +16,13 @@ import click
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("."),
+    default=Path(),
     help="The project whose prompts and suites are shown (default: here).",
 )
 @click.option("--read-only", is_flag=True, help="Show everything, change nothing.")
 @click.option("--allow-write", is_flag=True, help="Let cases be saved into the project's suites.")
-@click.option(
-    "--allow-host", multiple=True, metavar="NAME", help="Another host name to answer to."
-)
-@click.option(
-    "--token", envvar="P2RE_TOKEN", help="What every request must bring (or P2RE_TOKEN)."
-)
+@click.option("--allow-host", multiple=True, metavar="NAME", help="Another host name to answer to.")
+@click.option("--token", envvar="P2RE_TOKEN", help="What every request must bring (or P2RE_TOKEN).")
 @click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
 def serve(
     host: str,

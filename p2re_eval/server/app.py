@@ -11,10 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from p2re_eval.server.access import COOKIE, Access
-from p2re_eval.server.api.otlp import otlp_router
+from p2re_eval.server.backend import Backend
 from p2re_eval.server.pages import HEADERS, pages_router
 from p2re_eval.server.problems import problem
-from p2re_eval.server.router import PREFIX, p2re_router
+from p2re_eval.server.router import PREFIX, router_over
 from p2re_eval.store import Store
 
 
@@ -33,9 +33,8 @@ def create_app(
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
     )
-    api = p2re_router(store, root=root, access=access)
-    app.include_router(api)
-    app.include_router(otlp_router(api))
+    backend = app.state.backend = Backend(store, root=root, access=access)
+    app.include_router(router_over(backend))
     app.include_router(pages_router())
     app.add_middleware(Guard, access=access)
     return app

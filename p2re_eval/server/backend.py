@@ -11,8 +11,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
+from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.records import Evaluation
 from p2re_eval.server.access import Access
 from p2re_eval.server.problems import ApiProblem
+from p2re_eval.server.project import Project
+from p2re_eval.service import Service
 from p2re_eval.store import Store, open_store
 
 
@@ -29,6 +33,9 @@ class Backend:
         self.stopping: Callable[[], bool] = lambda: False
         self._given = store
         self._store = store if isinstance(store, Store) else None
+        self.path = store.path if isinstance(store, Store) else store
+        self._service: Service | None = None
+        self._project: Project | None = None
         self._lock = threading.Lock()
 
     @property
@@ -40,14 +47,52 @@ class Backend:
                 self._store = open_store(self._given, read_only=self.access.read_only)
             return self._store
 
+    @property
+    def service(self) -> Service:
+        """Everything recorded, by noun."""
+        store = self.store
+        if self._service is None:
+            self._service = Service(store)
+        return self._service
+
+    @property
+    def project(self) -> Project | None:
+        """The prompts beside the database, where there are any."""
+        if self.root is None or not (self.root / "prompts").is_dir():
+            return None
+        with self._lock:
+            if self._project is None:
+                self._project = Project(self.root, self.path)
+            return self._project
+
+    @property
+    def the_project(self) -> Project:
+        """The same where nothing works without it."""
+        found = self.project
+        if found is None:
+            raise ApiProblem(409, "this server shows no project; start it in one, or with --root")
+        return found
+
+    def judged(self, trace_id: str, **given: Any) -> Evaluation:
+        """An evaluation of a trace that is there. Raises NoSuchRecord, StoreError (ambiguous)."""
+        now_ns = SystemClock().now_ns()
+        return Evaluation(
+            evaluation_id=new_trace_id(now_ns),
+            trace_id=self.service.looking.head(trace_id).trace.trace_id,
+            created_ns=now_ns,
+            **given,
+        )
+
     @asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         """Closes what was opened here."""
         yield
+        if self._project is not None:
+            self._project.close()
         with self._lock:
             if self._store is not None and self._store is not self._given:
                 self._store.close()
-                self._store = None
+                self._store, self._service = None, None
 
     def may_write(self) -> None:
         """Raises a problem where this server only shows."""

@@ -97,7 +97,7 @@ class ApiRoute(APIRoute):
         async def handler(request: Request) -> Response:
             try:
                 response = await handle(limited(request, MOST_BODY))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - what nobody meant is raised again
                 response = problem_of(error)
             for name, value in PRIVATE.items():
                 response.headers.setdefault(name, value)

@@ -30,10 +30,14 @@ def p2re_router(
     The default access answers to loopback names only; an application with a host name of its own
     passes ``Access(hosts=frozenset({"app.example.com"}))`` behind its own login, or a token.
     """
-    backend = Backend(store, root=root, access=access)
+    return router_over(Backend(store, root=root, access=access), prefix=prefix)
+
+
+def router_over(backend: Backend, *, prefix: str = PREFIX) -> APIRouter:
+    """The same over a backend that somebody else made."""
     router = APIRouter(
         prefix=prefix,
-        dependencies=[Depends(_guard(access)), Depends(_giving(backend))],
+        dependencies=[Depends(_guard(backend.access)), Depends(_giving(backend))],
         responses={"default": {**_PROBLEM, "description": "What went wrong"}},
         lifespan=backend.lifespan,
     )
@@ -56,4 +60,3 @@ def _giving(backend: Backend) -> Callable[[Request], Awaitable[None]]:
         request.state.p2re = backend
 
     return give
-

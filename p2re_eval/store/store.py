@@ -30,7 +30,6 @@ from p2re_eval.records import (
 from p2re_eval.store import (
     experiment_queries,
     recovery,
-    span_queries,
     trace_lists,
     trace_queries,
 )
@@ -54,7 +53,6 @@ from p2re_eval.store.jobs import (
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
-from p2re_eval.store.span_queries import SpanTree
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 from p2re_eval.store.trace_writes import Transaction
 from p2re_eval.store.writer import Writer
@@ -187,26 +185,6 @@ class Store:
         """
         with explained(self.path):
             return trace_queries.read_trace(self._reader(), trace_id, self.path)
-
-    def read_head(self, trace_id: str) -> tuple[Trace, int]:
-        """The same without its spans, and how many there are."""
-        with explained(self.path):
-            return span_queries.read_head(self._reader(), trace_id, self.path)
-
-    def read_tree(self, trace_id: str) -> SpanTree:
-        """The spans of a trace as columns, without payloads. Raises NoSuchRecord, StoreError."""
-        with explained(self.path):
-            return span_queries.read_tree(self._reader(), trace_id, self.path)
-
-    def read_span(self, trace_id: str, span_id: str) -> Span:
-        """One span of a trace, whole. Raises NoSuchRecord, StoreError."""
-        with explained(self.path):
-            return span_queries.read_span(self._reader(), trace_id, span_id, self.path)
-
-    def find_spans(self, trace_id: str, text: str) -> list[str]:
-        """The ids of a trace's spans whose messages, answers or attributes contain a text."""
-        with explained(self.path):
-            return span_queries.find_spans(self._reader(), trace_id, text, self.path)
 
     def list_traces(
         self,

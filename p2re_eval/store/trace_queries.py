@@ -117,9 +117,7 @@ def usage(row: sqlite3.Row) -> Usage:
     )
 
 
-def trace_of(
-    connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bool = True
-) -> Trace:
+def trace_of(connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bool = True) -> Trace:
     """The record of a row in ``traces``."""
     ending = connection.execute(
         "SELECT * FROM responses WHERE trace = ? AND span IS NULL", (row["id"],)

@@ -23,7 +23,9 @@ def bundle() -> str:
     for module in _MODULES:
         text = (FILES / f"{module}.js").read_text(encoding="utf-8")
         names = ", ".join(_NAMES.findall(text))
-        parts.append(f"const {{ {names} }} = (() => {{\n{_plain(text)}\nreturn {{ {names} }};\n}})();")
+        parts.append(
+            f"const {{ {names} }} = (() => {{\n{_plain(text)}\nreturn {{ {names} }};\n}})();"
+        )
     parts.append(_plain((FILES / "trace.js").read_text(encoding="utf-8")))
     parts.append("})();")
     return "\n".join(parts)
@@ -58,7 +60,9 @@ def trace_page(head_json: str, *, title: str, spans: Mapping[str, str], tree_jso
 
 def _safe(json_text: str) -> str:
     """JSON that can stand inside a script element."""
-    return json_text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        json_text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
 
 
 def _quoted(text: str) -> str:

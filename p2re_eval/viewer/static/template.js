@@ -10,12 +10,13 @@ export function templateView(template, prompt) {
   const variables = Object.entries(prompt.variables ?? {});
   const hue = new Map(variables.map(([name], at) => [name, at % HUES]));
   const pairs = paired(template?.messages ?? [], prompt.messages);
+  const example = template?.examples?.length ? h("span", { class: "soft" }, "few-shot example") : null;
   return h("div", { class: "templates" },
     legend(variables, hue),
     template === null && h("p", { class: "soft note" }, "The template of this version is not in the database: only what it became is shown."),
     ...pairs.map(([before, after]) => h("div", { class: "pair" },
       h("div", { class: "half" }, h("div", { class: "role" }, h("b", {}, before?.role ?? (before?.history ? "history" : "")), h("span", { class: "soft" }, before ? " template" : "")),
-        before ? written(before, hue) : null),
+        before ? written(before, hue) : template ? example?.cloneNode(true) : null),
       h("div", { class: "half" }, h("div", { class: "role" }, h("b", {}, after?.role ?? "")), after ? rendered(after, variables, hue) : null))));
 }
 

@@ -41,9 +41,10 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|nul
 export function jsonBlock(text) {
   const block = h("pre", { class: "text mono json", tabindex: "0", role: "group", "aria-label": "JSON" });
   const found = text.match(TOKEN) ?? [];
+  const flat = text.length < 96;
   let depth = 0, line = "";
   const flush = () => { if (line) block.append(line); line = ""; };
-  const newline = () => { line += "\n" + "  ".repeat(depth); };
+  const newline = () => { line += flat ? (line.at(-1) === "," ? " " : "") : "\n" + "  ".repeat(depth); };
   found.forEach((token, at) => {
     const next = found[at + 1];
     if (token === "{" || token === "[") {

@@ -1,0 +1,25 @@
+"""The routes, a file for each noun."""
+
+from p2re_eval.server.api import (
+    artifacts,
+    evaluations,
+    experiments,
+    health,
+    live,
+    prompts,
+    sessions,
+    traces,
+)
+
+ROUTERS = (
+    health.router,
+    live.router,
+    traces.router,
+    sessions.router,
+    prompts.router,
+    experiments.router,
+    evaluations.router,
+    artifacts.router,
+)
+
+__all__ = ["ROUTERS"]
