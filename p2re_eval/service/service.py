@@ -11,6 +11,7 @@ from p2re_eval.service.experiments import Experiments
 from p2re_eval.service.looking import Looking
 from p2re_eval.service.prompts import Prompts
 from p2re_eval.service.sessions import Sessions
+from p2re_eval.service.statistics import Statistics
 from p2re_eval.service.traces import Traces
 from p2re_eval.store import Store
 
@@ -30,6 +31,7 @@ class Service:
         self.evaluations = Evaluations(store, clock or SystemClock())
         self.experiments = Experiments(store)
         self.sessions = Sessions(store)
+        self.statistics = Statistics(store, clock or SystemClock())
 
     def open(self, address: Address | str) -> Artifact:
         """What is at an address. Raises UsageError, NoSuchRecord, StoreError (ambiguous)."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.records import Evaluation, EvaluationKind, Record
+from p2re_eval.store import rollups
 from p2re_eval.store.trace_queries import evaluation
+from p2re_eval.store.upkeep import judged_watermark
 
 
 class EvaluationFilter(Record):
@@ -74,7 +76,15 @@ def read_evaluation(connection: sqlite3.Connection, beginning: str, path: Path) 
 
 
 def delete_evaluation(connection: sqlite3.Connection, evaluation_id: str) -> int:
-    """How many rows are gone: 1 or 0."""
+    """How many rows are gone: 1 or 0; the statistics no longer count them."""
+    rows = [
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM evaluations WHERE evaluation_id = ?", (evaluation_id,)
+        )
+    ]
+    counted = judged_watermark(connection)
+    rollups.take_out_evaluations(connection, [row for row in rows if row <= counted])
     sql = "DELETE FROM evaluations WHERE evaluation_id = ?"
     return connection.execute(sql, (evaluation_id,)).rowcount
 

@@ -14,8 +14,10 @@ import json
 import secrets
 import sqlite3
 
+from p2re_eval.store import rollups
 from p2re_eval.store.payloads import text_of
 from p2re_eval.store.schema import statements
+from p2re_eval.store.search import watermark
 
 RECORD_TABLES = """
 ALTER TABLE traces ADD COLUMN prompt_version;
@@ -138,6 +140,7 @@ def add_record_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute("INSERT INTO identity(database_id) VALUES (?)", (secrets.token_hex(16),))
     _fill_versions(connection)
+    rollups.count_ended(connection, 0, watermark(connection))
 
 
 def version_column(version: str | None) -> bytes | str | None:

@@ -6,7 +6,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from p2re_eval.store.search import forget
+from p2re_eval.store import rollups
+from p2re_eval.store.search import forget, watermark
+from p2re_eval.store.upkeep import judged_watermark
 
 _HERE = "(SELECT value FROM json_each(?))"
 
@@ -25,19 +27,22 @@ def delete_traces(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> i
     ).fetchall()
     ids = [row[0] for row in rows]
     prompts, blobs = _used_by(connection, ids)
+    remove_rows(connection, ids)
     for table in ("evaluation_history", "evaluations"):
         more = " AND experiment_id IS NULL" if table == "evaluations" else ""
         connection.execute(
             f"DELETE FROM {table} WHERE trace_id IN {_HERE}{more}",  # noqa: S608 - our own names
             (named,),
         )
-    remove_rows(connection, ids)
     _delete_unused(connection, prompts, blobs)
     return len(ids)
 
 
-def remove_rows(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-    """Take these rows of ``traces`` out, with what hangs on them; shared texts stay."""
+def remove_rows(connection: sqlite3.Connection, ids: Sequence[int], *, keep: bool = False) -> None:
+    """Take these rows of ``traces`` out, with what hangs on them; shared texts stay, and with
+    ``keep`` so does what statistics count."""
+    ended, judged = watermark(connection), judged_watermark(connection)
+    rollups.take_out_traces(connection, ids, ended=ended, judged=judged, keep=keep)
     for row in ids:
         forget(connection, row)
         connection.execute("DELETE FROM traces WHERE id = ?", (row,))

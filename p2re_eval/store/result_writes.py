@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from p2re_eval.records import Evaluation, Experiment, PromptTemplate, Result, Session, Span
+from p2re_eval.store import rollups
 from p2re_eval.store.columns import columns, insert_into, replacing
 from p2re_eval.store.payloads import packed
 from p2re_eval.store.trace_writes import Transaction, add_spans
+from p2re_eval.store.upkeep import judged_watermark
 
 _EVALUATION_COLUMNS = columns(
     "evaluation_id trace_id name identifier experiment_id scorer scorer_version kind value label "
@@ -23,6 +25,12 @@ _EXPERIMENT_COLUMNS = columns(
     "verdicts process"
 )
 _EVALUATION_KEY = "trace_id, name, identifier, coalesce(experiment_id, '')"
+_SAME_TARGET = "trace_id = ? AND name = ? AND identifier = ? AND coalesce(experiment_id, '') = ?"
+_KEEP_WHAT_WAS_SAID = (
+    "INSERT INTO evaluation_history(evaluation_id, trace_id, name, identifier, value, label, "
+    "passed, explanation, created_ns, replaced_ns) SELECT evaluation_id, trace_id, name, "
+    "identifier, value, label, passed, explanation, created_ns, ? FROM evaluations WHERE id = ?"
+)
 _RESULT_KEY = "experiment_id, suite, prompt, model, case_id, repeat"
 
 _SAVE_EVALUATION = insert_into(
@@ -78,28 +86,28 @@ def save_evaluations(transaction: Transaction, evaluations: Iterable[Evaluation]
     """
     evaluations = list(evaluations)
     for one in evaluations:
-        if one.kind == "HUMAN":
-            _keep_what_was_said(transaction, one)
+        _make_room(transaction, one)
     transaction.connection.executemany(
         _SAVE_EVALUATION, [_evaluation_values(transaction, one) for one in evaluations]
     )
 
 
-def _keep_what_was_said(transaction: Transaction, one: Evaluation) -> None:
-    transaction.connection.execute(
-        "INSERT INTO evaluation_history(evaluation_id, trace_id, name, identifier, value, label, "
-        "passed, explanation, created_ns, replaced_ns) SELECT evaluation_id, trace_id, name, "
-        "identifier, value, label, passed, explanation, created_ns, ? FROM evaluations "
-        "WHERE trace_id = ? AND name = ? AND identifier = ? AND coalesce(experiment_id, '') = ? "
-        "AND kind = 'HUMAN'",
-        (
-            transaction.now_ns,
-            one.trace_id,
-            one.name,
-            one.identifier,
-            one.experiment_id or "",
-        ),
-    )
+def _make_room(transaction: Transaction, one: Evaluation) -> None:
+    """Take the judgement out that this one replaces: the new row has a new id, so that whoever
+    follows the ids sees it."""
+    connection = transaction.connection
+    found = connection.execute(
+        f"SELECT id, kind FROM evaluations WHERE {_SAME_TARGET}",  # noqa: S608 - our own SQL
+        (one.trace_id, one.name, one.identifier, one.experiment_id or ""),
+    ).fetchone()
+    if found is None:
+        return
+    row, kind = found
+    if kind == "HUMAN":
+        connection.execute(_KEEP_WHAT_WAS_SAID, (transaction.now_ns, row))
+    if row <= judged_watermark(connection):
+        rollups.take_out_evaluations(connection, [row])
+    connection.execute("DELETE FROM evaluations WHERE id = ?", (row,))
 
 
 def start_experiment(transaction: Transaction, experiment: Experiment) -> None:

@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Iterable
 
 from p2re_eval.records import Completion, Fault, Message, RenderedPrompt, Span, Trace
+from p2re_eval.store import rollups
 from p2re_eval.store.columns import columns, insert_into
 from p2re_eval.store.payloads import Blobs, digest, squeezed
 from p2re_eval.store.record_tables import version_column
 from p2re_eval.store.redaction import Redaction
-from p2re_eval.store.search import forget
+from p2re_eval.store.search import forget, watermark
 
 SMALL_VARIABLES = 48
 """Bytes that are not worth compressing, even against the messages."""
@@ -237,6 +238,9 @@ def _remove_response(transaction: Transaction, trace: int) -> None:
     ).fetchone()
     if found is not None:
         forget(connection, trace)
+        rollups.take_out_traces(
+            connection, [trace], ended=watermark(connection), judged=0, keep=False
+        )
         connection.execute("DELETE FROM responses WHERE id = ?", (found[0],))
 
 

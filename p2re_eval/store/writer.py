@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
-from p2re_eval.store import recovery, search
+from p2re_eval.store import recovery, upkeep
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.faults import concerns_the_file, store_error
 from p2re_eval.store.jobs import Write
@@ -207,7 +207,7 @@ class Writer:
         if not wanted:
             return
         try:
-            while search.feed(self._connection, FEED_ROWS):
+            while upkeep.feed(self._connection, FEED_ROWS):
                 pass
         except sqlite3.Error as error:
             for future in wanted:
@@ -220,7 +220,7 @@ class Writer:
         if not idle and self._jobs_since_feed < FEED_AFTER_JOBS:
             return
         try:
-            self._unfed = search.feed(self._connection, FEED_ROWS)
+            self._unfed = upkeep.feed(self._connection, FEED_ROWS)
         except sqlite3.Error:
             self._unfed = False  # the index waits for better times: the next write tries again
         if not self._unfed:
