@@ -39,7 +39,7 @@ def read_head(connection: sqlite3.Connection, beginning: str, path: Path) -> tup
     """A trace without its spans, and how many it has. Raises NoSuchRecord, StoreError."""
     row = trace_queries.trace_row(connection, beginning, path)
     count = connection.execute(
-        "SELECT count(*) FROM spans WHERE trace = ?", (row["id"],)
+        "SELECT count(*) FROM spans WHERE trace = ? AND span_id <> ?", (row["id"], row["span_id"])
     ).fetchone()[0]
     return trace_queries.trace_of(connection, row, with_spans=False), int(count)
 
@@ -49,8 +49,8 @@ def read_tree(connection: sqlite3.Connection, beginning: str, path: Path) -> Spa
     trace = trace_queries.trace_row(connection, beginning, path)
     rows = connection.execute(
         "SELECT span_id, parent_id, name, kind, status, start_ns, end_ns FROM spans "
-        "WHERE trace = ? ORDER BY start_ns, id",
-        (trace["id"],),
+        "WHERE trace = ? AND span_id <> ? ORDER BY start_ns, id",
+        (trace["id"], trace["span_id"]),
     ).fetchall()
     kind = "LLM" if trace["prompt"] is not None else "CHAIN"
     root = (trace["span_id"], None, trace["name"], kind, trace["status"])

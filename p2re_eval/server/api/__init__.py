@@ -8,6 +8,7 @@ from p2re_eval.server.api import (
     live,
     prompts,
     sessions,
+    stats,
     traces,
 )
 
@@ -19,6 +20,7 @@ ROUTERS = (
     prompts.router,
     experiments.router,
     evaluations.router,
+    stats.router,
     artifacts.router,
 )
 
