@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TypeAlias
 
 from p2re_eval.errors import NoSuchRecord
 from p2re_eval.records import Record, Span, Trace
@@ -47,14 +48,18 @@ def read_head(connection: sqlite3.Connection, beginning: str, path: Path) -> tup
 def read_tree(connection: sqlite3.Connection, beginning: str, path: Path) -> SpanTree:
     """The tree of a trace. Raises NoSuchRecord, StoreError (ambiguous)."""
     trace = trace_queries.trace_row(connection, beginning, path)
-    rows = connection.execute(
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples: a third of the time of rows by name
+    spans = cursor.execute(
         "SELECT span_id, parent_id, name, kind, status, start_ns, end_ns FROM spans "
-        "WHERE trace = ? AND span_id <> ? ORDER BY start_ns, id",
+        "WHERE trace = ? AND span_id <> ?",
         (trace["id"], trace["span_id"]),
     ).fetchall()
+    spans.sort(key=_start)
     kind = "LLM" if trace["prompt"] is not None else "CHAIN"
-    root = (trace["span_id"], None, trace["name"], kind, trace["status"])
-    return _columns(trace, _parents_first(rows, trace["span_id"]), root)
+    times = trace["start_ns"], trace["end_ns"]
+    spans.insert(0, (trace["span_id"], None, trace["name"], kind, trace["status"], *times))
+    return _columns(trace["trace_id"], spans)
 
 
 def read_span(connection: sqlite3.Connection, beginning: str, span_id: str, path: Path) -> Span:
@@ -85,47 +90,50 @@ def find_spans(
     return [row["span_id"] for row in rows]
 
 
-def _parents_first(rows: list[sqlite3.Row], root: str) -> list[sqlite3.Row]:
-    """Depth first by start; a span whose parent is not here hangs under the root."""
-    known = {row["span_id"] for row in rows}
-    below: dict[str, list[sqlite3.Row]] = {}
-    for row in rows:
-        parent = row["parent_id"]
-        below.setdefault(parent if parent in known else root, []).append(row)
-    ordered: list[sqlite3.Row] = []
-    seen = {root}
-    stack = below.get(root, [])[::-1]
+_Span: TypeAlias = tuple[str, str | None, str, str, str, int, int | None]
+
+
+def _start(span: _Span) -> int:
+    return span[5]
+
+
+def _parents_first(spans: list[_Span]) -> tuple[list[int], list[int]]:
+    """The order, depth first by start, as places in ``spans``; and each one's parent's place
+    in that order. A span whose parent is not here hangs under the root, which is first."""
+    place = {span[0]: at for at, span in enumerate(spans)}
+    above = [0, *(place.get(span[1] or "", 0) for span in spans[1:])]
+    below: list[list[int]] = [[] for _ in spans]
+    for at in range(len(spans) - 1, 0, -1):
+        below[above[at]].append(at)
+    order, parents, seen = [0], [0], {0}
+    stack = [(at, 0) for at in below[0]]
     while stack:
-        row = stack.pop()
-        if row["span_id"] in seen:
+        at, parent = stack.pop()
+        if at in seen:
             continue
-        seen.add(row["span_id"])
-        ordered.append(row)
-        stack.extend(below.get(row["span_id"], [])[::-1])
-    ordered += [row for row in rows if row["span_id"] not in seen]  # parents in a circle
-    return ordered
+        seen.add(at)
+        stack += [(child, len(order)) for child in below[at]]
+        order.append(at)
+        parents.append(parent)
+    circle = [at for at in range(len(spans)) if at not in seen]
+    return order + circle, parents + [0] * len(circle)
 
 
-def _columns(
-    trace: sqlite3.Row, rows: list[sqlite3.Row], root: tuple[str, None, str, str, str]
-) -> SpanTree:
-    begun = trace["start_ns"]
-    place = {root[0]: 0} | {row["span_id"]: at for at, row in enumerate(rows, start=1)}
+def _columns(trace_id: str, spans: list[_Span]) -> SpanTree:
+    order, parents = _parents_first(spans)
+    begun = spans[0][5]
     names, kinds, statuses = _Words(), _Words(), _Words()
-    facts = [(*root, begun, trace["end_ns"]), *map(tuple, rows)]
+    ordered = [spans[at] for at in order]
     return SpanTree.model_construct(
-        trace_id=trace["trace_id"],
+        trace_id=trace_id,
         start_ns=begun,
-        ids=[fact[0] for fact in facts],
-        parents=[
-            parent if (parent := place.get(fact[1] or "", 0)) < at else 0
-            for at, fact in enumerate(facts)
-        ],
-        name=[names.place(fact[2]) for fact in facts],
-        kind=[kinds.place(fact[3]) for fact in facts],
-        status=[statuses.place(fact[4]) for fact in facts],
-        start=[(fact[5] - begun) // 1000 for fact in facts],
-        duration=[None if fact[6] is None else (fact[6] - fact[5]) // 1000 for fact in facts],
+        ids=[span[0] for span in ordered],
+        parents=parents,
+        name=[names.place(span[2]) for span in ordered],
+        kind=[kinds.place(span[3]) for span in ordered],
+        status=[statuses.place(span[4]) for span in ordered],
+        start=[(span[5] - begun) // 1000 for span in ordered],
+        duration=[None if span[6] is None else (span[6] - span[5]) // 1000 for span in ordered],
         names=names.words,
         kinds=kinds.words,
         statuses=statuses.words,

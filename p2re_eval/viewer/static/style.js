@@ -70,9 +70,10 @@ textarea { width: 100%; resize: vertical; }
 .twist:not(.none) { cursor: pointer; } .twist .icon { width: 11px; height: 11px; transition: transform 80ms; } .twist.open .icon { transform: rotate(90deg); }
 .kind { width: 8px; height: 8px; border-radius: 3px; flex: none; background: var(--tone); }
 .bar-space { position: relative; flex: 1; height: 100%; margin-inline-end: 12px; }
-.bar { position: absolute; top: 9px; height: 10px; border-radius: 3px; background: var(--tone); min-width: 2px; }
+.bar { position: absolute; top: 8px; height: 12px; border-radius: 3px; background: var(--tone); min-width: 2px; }
 .row.failed .bar { background: var(--fail); }
 .took { position: absolute; top: 5px; padding: 0 5px; font-size: 11px; color: var(--soft); white-space: nowrap; }
+.took.inside { top: 8px; line-height: 12px; font-size: 10px; font-weight: 600; color: light-dark(#ffffff, #0e1420); }
 .k-LLM { --tone: light-dark(#3f6fe0, #7ea4ff); } .k-TOOL { --tone: light-dark(#d08700, #e3ac45); } .k-AGENT { --tone: light-dark(#8452d5, #b592f2); }
 .k-CHAIN { --tone: light-dark(#8f97a3, #8c95a1); } .k-RETRIEVER, .k-RERANKER { --tone: light-dark(#0d8f8a, #4cc3bd); } .k-EMBEDDING { --tone: light-dark(#c2508f, #e58ab9); }
 .k-EVALUATOR { --tone: light-dark(#2f8f55, #68bd88); } .k-GUARDRAIL { --tone: light-dark(#c4543a, #ef9078); }

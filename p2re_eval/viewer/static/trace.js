@@ -39,13 +39,15 @@ export class TraceViewer extends HTMLElement {
   /** Show the trace of a source; resolves when the first picture stands. */
   async open(source, { tab = "chat", span = null } = {}) {
     this.source = source;
+    const spans = source.tree?.();  // asked for at once: most of the wait is the server's
+    spans?.catch(() => {});
     this.trace = await source.head();
     this.tab = TABS[tab] ? tab : "chat";
     this.at = null;
     this.spans.clear();
     this._build();
-    if (this.trace.span_count && source.tree) {
-      const columns = await source.tree();
+    if (this.trace.span_count && spans) {
+      const columns = await spans;
       this.tree = new SpanTree(columns, (at) => this._choose(at));
       this.treeSpace.replaceWith(this.tree.element);
       this.tree._draw();

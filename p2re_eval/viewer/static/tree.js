@@ -122,6 +122,7 @@ export class SpanTree {
     const took = columns.duration[at], begun = columns.start[at];
     const left = Math.min(99.5, Math.max(0, (begun / whole) * 100));
     const width = Math.min(100 - left, Math.max(0.4, ((took ?? 0) / whole) * 100));
+    const end = left + width;
     const open = this.children[at] ? !this.closed.has(at) : null;
     const failed = this.status(at) === "ERROR";
     return h("div", {
@@ -135,7 +136,7 @@ export class SpanTree {
         h("span", { class: `kind k-${this.kind(at)}` }), h("span", { class: "span-name" }, this.name(at))),
       h("span", { class: "bar-space" },
         h("span", { class: `bar k-${this.kind(at)}`, style: { left: `${left}%`, width: `${width}%` } }),
-        h("span", { class: left > 70 ? "took before" : "took", style: left > 70 ? { right: `${100 - left}%` } : { left: `${left + width}%` } },
+        h("span", { class: end < 82 ? "took" : left > 22 ? "took before" : "took inside", style: end < 82 ? { left: `${end}%` } : left > 22 ? { right: `${100 - left}%` } : { right: `${100 - end}%` } },
           took === null ? "running" : duration(took * 1e3))));
   }
 

@@ -4,7 +4,7 @@ import { get, part, put, remove } from "../api.js";
 import { setQuery } from "../app.js";
 import { bars } from "../chart.js";
 import { together, wordDiff } from "../viewer/diff.js";
-import { ago, count, duration, money, percent } from "../viewer/format.js";
+import { ago, count, duration, money, percent, plural } from "../viewer/format.js";
 import { button, fill, h } from "../viewer/dom.js";
 import { chip, pageHead, problem, table, toast } from "../ui.js";
 import { trial } from "../trial.js";
@@ -76,7 +76,7 @@ class PromptPage {
     if (this.file && !known.has(this.file.version))
       entries.unshift(h("li", {}, h("a", { href: this._href("file"), "aria-current": current("file"), onclick: (event) => { event.preventDefault(); this.go({ reference: "file" }); } },
         h("span", { class: "flow" }, h("b", {}, "Working file"), h("span", { class: "mono soft" }, this.file.version.slice(0, 8))), h("span", { class: "soft" }, "never ran"))));
-    fill(this.side, h("h2", {}, `${count(this.versions.length)} versions`), h("ul", { class: "versions" }, ...entries));
+    fill(this.side, h("h2", {}, plural(this.versions.length, "version")), h("ul", { class: "versions" }, ...entries));
   }
 
   _href(version) { return `/prompts/${part(this.name)}?version=${part(version)}`; }

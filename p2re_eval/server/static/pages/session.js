@@ -1,7 +1,7 @@
 // A conversation as it was had: each turn shows what no turn before has shown.
 
 import { get, part } from "../api.js";
-import { count, duration, money, moment, tokens } from "../viewer/format.js";
+import { duration, money, moment, plural, tokens } from "../viewer/format.js";
 import { message } from "../viewer/chat.js";
 import { fill, h } from "../viewer/dom.js";
 import { empty, more, pageHead } from "../ui.js";
@@ -17,7 +17,7 @@ export async function show(main, { steps: [id] }) {
     fill(end, cursor && more(load));
     return cursor;
   };
-  const facts = [session.user, `${count(totals.traces)} turns`, tokens(totals.input_tokens, totals.output_tokens) && `${tokens(totals.input_tokens, totals.output_tokens)} tokens`, money(totals.cost_usd), totals.errors && `${totals.errors} errors`];
+  const facts = [session.user, plural(totals.traces, "turn"), tokens(totals.input_tokens, totals.output_tokens) && `${tokens(totals.input_tokens, totals.output_tokens)} tokens`, money(totals.cost_usd), totals.errors && plural(totals.errors, "error")];
   fill(main, pageHead(session.name || session.session_id, { crumbs: [["Sessions", "/sessions"]], end: [h("span", { class: "soft" }, facts.filter(Boolean).join(" · ")), h("a", { class: "button", href: `/traces?${new URLSearchParams({ session: session.session_id })}` }, "Its traces")] }),
     h("div", { class: "page" }, totals.traces ? h("div", {}, turns, end) : empty("This conversation has no turns.")));
   await load();
@@ -25,7 +25,7 @@ export async function show(main, { steps: [id] }) {
 
 function turn(one) {
   return h("li", { class: "turn" },
-    h("div", { class: "turn-head" }, h("a", { href: `/traces/${one.trace_id}` }, `Turn ${one.number}`), one.name, one.model, moment(one.start_ns), duration(one.duration_ns), tokens(one.usage.input_tokens, one.usage.output_tokens), money(one.cost_usd)),
+    h("div", { class: "turn-head" }, h("a", { href: `/traces/${one.trace_id}` }, `Turn ${one.number}`), ...[one.name, one.model, moment(one.start_ns), duration(one.duration_ns), tokens(one.usage.input_tokens, one.usage.output_tokens), money(one.cost_usd)].filter(Boolean).map((fact) => h("span", {}, fact))),
     h("ol", {}, ...one.messages.map((said) => message(said)), one.answer ? answered(one.answer) : null,
       one.fault ? h("li", { class: "message fault" }, h("div", { class: "role" }, h("b", {}, "error"), " ", one.fault.kind), h("div", { class: "said text" }, one.fault.message)) : null));
 }

@@ -13,6 +13,7 @@ export async function show(main, { steps: [id], query, app }) {
   const readOnly = app.health?.read_only ?? (await get("/health")).read_only;
   const viewer = document.createElement("p2re-trace");
   const source = traceSource(id, { readOnly });
+  main.replaceChildren(viewer);
   await viewer.open(source, { tab: query.tab, span: query.span ?? null });
   const { trace } = viewer, at = lastList.ids.indexOf(trace.trace_id);
   document.title = `${trace.name} · p2re`;
@@ -23,7 +24,7 @@ export async function show(main, { steps: [id], query, app }) {
     at >= 0 ? iconButton("Trace after in the list (])", "down", near(1) ?? undefined, { disabled: !near(1) }) : null,
     readOnly ? null : pin(id, trace), readOnly ? null : iconButton("Delete this trace", "trash", () => ask(id)));
   viewer.append(tools);
-  main.replaceChildren(h("h1", { class: "hush" }, trace.name), viewer);
+  main.prepend(h("h1", { class: "hush" }, trace.name));
   const kept = { tab: query.tab === "chat" ? "" : query.tab ?? "", span: query.span ?? "" };
   viewer.addEventListener("p2re-tab", (event) => setQuery(Object.assign(kept, { tab: event.detail === "chat" ? "" : event.detail })));
   viewer.addEventListener("p2re-span", (event) => setQuery(Object.assign(kept, { span: event.detail ?? "" })));
