@@ -51,12 +51,22 @@ class P2REError(Exception):
 
 
 class DefinitionError(P2REError):
-    """A mistake in a file that the user wrote; ``line`` and ``column`` count from 1; 0: unknown."""
+    """A mistake in a file that the user wrote; ``line`` and ``column`` count from 1; 0: unknown.
+
+    ``option`` names the key of the entry that is to blame, where it is known.
+    """
 
     def __init__(
-        self, what: str, *, path: Path | str | None = None, line: int = 0, column: int = 0
+        self,
+        what: str,
+        *,
+        path: Path | str | None = None,
+        line: int = 0,
+        column: int = 0,
+        option: str | None = None,
     ) -> None:
         super().__init__(what)
+        self.option = option
         self.what = what
         self.path = None if path is None else Path(path)
         self.line = line
@@ -264,11 +274,15 @@ class ScorerError(P2REError):
 
 
 class StoreError(P2REError):
-    """The database could not do it; ``path`` names the file."""
+    """The database could not do it; ``path`` names the file, ``kept_in`` the rescue file that
+    holds what was to be written, if there is one."""
 
-    def __init__(self, what: str, *, path: Path | str | None = None) -> None:
+    def __init__(
+        self, what: str, *, path: Path | str | None = None, kept_in: Path | None = None
+    ) -> None:
         super().__init__(what)
         self.path = None if path is None else Path(path)
+        self.kept_in = kept_in
 
 
 class StoreLocked(StoreError):

@@ -42,7 +42,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.scorers.binding import BoundScorer
 from p2re_eval.store import Store, open_store
-from p2re_eval.suites.load import load_suite
+from p2re_eval.suites.load import read_suite
 
 DEFAULT_CONCURRENCY = 10
 PREVIEW = 500
@@ -90,7 +90,8 @@ class Harness:
 
     @cached_property
     def library(self) -> PromptLibrary:
-        return PromptLibrary(self.settings.prompts, prepare=self.plugins.prepare)
+        settings = self.settings
+        return PromptLibrary(settings.prompts, root=settings.root, prepare=self.plugins.prepare)
 
     @cached_property
     def planner(self) -> Planner:
@@ -130,7 +131,8 @@ class Harness:
     def plan(self, path: Path) -> SuitePlan:
         """Load a suite file and plan its runs. Raises DefinitionErrors."""
         with collector_paused():
-            return self.planner.plan(load_suite(path, root=self.settings.root))
+            suite, mistakes = read_suite(path, root=self.settings.root)
+            return self.planner.plan(suite, mistakes)
 
     def start(self, planned: PlannedRun) -> Future[Result]:
         """Start one planned run in the engine; see :meth:`start_all`."""
@@ -393,13 +395,14 @@ def _result(
     planned: PlannedRun, trace: Trace, evaluations: tuple[Evaluation, ...], experiment_id: str
 ) -> Result:
     case, completion = planned.case, trace.completion
-    threshold = case.threshold if case.threshold is not None else planned.suite.threshold
-    outcome, value = ("error", None) if completion is None else decide(evaluations, threshold)
+    outcome, value = (
+        ("error", None) if completion is None else decide(evaluations, planned.threshold)
+    )
     return Result(
         experiment_id=experiment_id,
         item=planned.item,
         suite=planned.suite.path,
-        prompt=planned.template.name,
+        prompt=planned.prompt,
         prompt_version=planned.template.version,
         model=planned.settings.id,
         case_id=case.id,
@@ -421,6 +424,10 @@ def _result(
         cost_usd=completion.cost_usd if completion else None,
         duration_ns=completion.duration_ns if completion else None,
         place=case.place,
+        row_hash=planned.row_hash,
+        rules_hash=planned.rules_hash,
+        fingerprint=trace.prompt.fingerprint,
+        model_answered=completion.model if completion else None,
     )
 
 

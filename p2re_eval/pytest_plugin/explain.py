@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import textwrap
 
-from p2re_eval.records import Evaluation, Result
+from _pytest._code.code import (
+    ReprEntryNative,
+    ReprExceptionInfo,
+    ReprFileLocation,
+    ReprTraceback,
+    TerminalRepr,
+)
+
+from p2re_eval.records import Evaluation, Place, Result
 
 
 def explain_failure(result: Result) -> str:
@@ -14,8 +22,26 @@ def explain_failure(result: Result) -> str:
     lines += _block("output", result.output_preview or "(empty)")
     lines += _block("expected", result.expected_preview)
     lines += ["", *_scores(result)]
-    lines += ["", f"trace {result.trace_id}  (p2re traces show {_short(result.trace_id)})"]
+    lines += ["", f"trace: p2re traces show {result.trace_id}"]
     return "\n".join(lines)
+
+
+def failure_reason(result: Result) -> str:
+    """One line: the scorers that did not accept the answer, and what the first of them said."""
+    failed = [e for e in result.evaluations if e.score is not None and not e.score.passed]
+    if not failed:
+        return "the model answered badly"
+    names = ", ".join(evaluation.name for evaluation in failed)
+    score = failed[0].score
+    why = (score.explanation if score is not None and score.explanation else "").splitlines()
+    return f"{names}: {why[0]}" if why else f"{names} did not accept the answer"
+
+
+def as_failure(text: str, reason: str, place: Place | None) -> TerminalRepr:
+    """``text`` as pytest shows a failure; summaries, CI and JUnit say ``reason`` in one line."""
+    where = ReprFileLocation(place.path if place else "", place.line if place else 0, reason)
+    traceback = ReprTraceback([ReprEntryNative([f"{text}\n"])], extraline=None, style="native")
+    return ReprExceptionInfo(reprtraceback=traceback, reprcrash=where)
 
 
 def explain_broken(result: Result) -> str:
@@ -27,6 +53,7 @@ def explain_broken(result: Result) -> str:
         return f"{place}{result.model} gave no answer{tries} ({result.fault.kind}): {message}"
     lines = [f"{place}not scored, because a scorer broke", *_scores(result)]
     lines += _block("output", result.output_preview or "(empty)")
+    lines += ["", f"trace: p2re traces show {result.trace_id}"]
     return "\n".join(lines)
 
 
@@ -50,7 +77,3 @@ def _block(title: str, text: str) -> list[str]:
     if "\n" not in text and len(text) < 90:
         return [f"  {title + ':':<9} {text}"]
     return [f"  {title}:", textwrap.indent(text, "    | ", lambda line: True)]
-
-
-def _short(trace_id: str | None) -> str:
-    return (trace_id or "")[:12]

@@ -142,12 +142,14 @@ class P2RE:
         provider, _, name = (model or "").partition("/")
         self._planned += 1
         number = f"-{self._planned}" if self._planned > 1 else ""
+        path, _, test = self._node.nodeid.partition("::")
+        case_id = test.replace("::", ".") + number
         suite = Suite(
             name=self._node.path.stem,
-            path=self._node.nodeid.partition("::")[0],
+            path=path,
             prompts=(prompt,),
             models=(ModelSettings(provider=provider, name=name),) if model else (),
-            cases=(Case(id=f"{self._node.name}{number}", inputs=inputs, expected=expected),),
+            cases=(Case(id=case_id, inputs=inputs, expected=expected),),
         )
         return self._harness.planner.plan_one(suite)
 

@@ -12,7 +12,12 @@ import pytest
 from p2re_eval.errors import NotRun, P2REError
 from p2re_eval.gates import Gate, decide
 from p2re_eval.planning import PlannedRun, SuitePlan
-from p2re_eval.pytest_plugin.explain import explain_broken, explain_failure
+from p2re_eval.pytest_plugin.explain import (
+    as_failure,
+    explain_broken,
+    explain_failure,
+    failure_reason,
+)
 from p2re_eval.records import GateVerdict, Place, Result
 from p2re_eval.tally import tally
 
@@ -126,11 +131,13 @@ class CaseItem(pytest.Item):
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
     ) -> str | Any:
         if isinstance(excinfo.value, AnsweredBadly):
-            return str(excinfo.value)
+            result = excinfo.value.result
+            return as_failure(str(excinfo.value), failure_reason(result), result.place)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        return _where(self, self.run.case.place)
+        # Not the end of the node id: of that, pytest's -v would turn dots into colons.
+        return _where(self, self.run.case.place, f"{self.run.prompt}: {self.name}")
 
 
 class GateItem(pytest.Item):
@@ -151,11 +158,11 @@ class GateItem(pytest.Item):
     ) -> str | Any:
         if isinstance(excinfo.value, (GateNotMet, P2REError)):
             place = f"{self.gate.place}: " if self.gate.place else ""
-            return f"{place}{excinfo.value}"
+            return as_failure(f"{place}{excinfo.value}", str(excinfo.value), self.gate.place)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        return _where(self, self.gate.place)
+        return _where(self, self.gate.place, self.name)
 
 
 def nothing_runs(config: pytest.Config) -> bool:
@@ -169,9 +176,9 @@ def _session(item: pytest.Item) -> P2RESession:
     return item.config.stash[session_key]
 
 
-def _where(item: pytest.Item, place: Place | None) -> tuple[Path, int | None, str]:
+def _where(item: pytest.Item, place: Place | None, heading: str) -> tuple[Path, int | None, str]:
     line = place.line - 1 if place is not None and place.line else None
-    return item.path, line, item.name
+    return item.path, line, heading
 
 
 def _properties(result: Result) -> list[tuple[str, object]]:

@@ -66,6 +66,7 @@ class P2RESession:
         self.harness = Harness(_settings(config), experiment=_experiment(config))
         self.verdicts: list[GateVerdict] = []
         self.reports: list[ReportFile] = []
+        self.fault: str | None = None
         self.interrupted = False
         self._provenance = Provenance(config.rootpath)
         self._ahead: Ahead | None = None
@@ -214,12 +215,21 @@ class P2RESession:
         if distributed.is_worker(self.config):
             return
         distributed.take_over(self, session)
-        if self.harness.used:
+        if not self.harness.used:
+            return
+        try:
             self.finish_experiment()
-            self.reports = write_reports(self)
+        except P2REError as error:
+            self.fault = f"the end of the experiment could not be recorded: {error}"
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.reports = write_reports(self)
 
     def finish_experiment(self) -> None:
-        """Write down how the session ended; reports are made from what is on disk."""
+        """Write down how the session ended; reports are made from what is on disk.
+
+        Raises StoreError.
+        """
         revision, packages = self._provenance.found()
         experiment = self.harness.experiment.model_copy(
             update={

@@ -47,21 +47,15 @@ def write_reports(session: P2RESession) -> list[ReportFile]:
 
 
 def summarize_session(session: P2RESession, terminal: Any) -> None:
-    """Print the report and say where everything is."""
-    from p2re_eval.report.summary import summarize
-    from p2re_eval.report.terminal import terminal_report
-
-    harness, config = session.harness, session.config
-    summary = summarize(harness.results())
+    """Print the report and say where everything is, and what could not be done."""
+    harness = session.harness
     terminal.section("p2re", sep="=")
-    terminal.write_line(
-        terminal_report(
-            harness.experiment,
-            summary,
-            color=terminal.hasmarkup,
-            width=config.get_terminal_writer().fullwidth,
-        )
-    )
+    try:
+        _print_report(session, terminal)
+    except P2REError as error:
+        terminal.write_line(f"there is no report: {error}", red=True)
+    if session.fault is not None:
+        terminal.write_line(session.fault, red=True)
     for what, path, fault in session.reports:
         if fault is None:
             terminal.write_line(f"{what:<9} {path}")
@@ -71,6 +65,19 @@ def summarize_session(session: P2RESession, terminal: Any) -> None:
         f"database  {harness.settings.db_path}  "
         f"(experiment {harness.experiment.experiment_id[:12]})"
     )
+
+
+def _print_report(session: P2RESession, terminal: Any) -> None:
+    from p2re_eval.report.summary import summarize
+    from p2re_eval.report.terminal import terminal_report
+
+    report = terminal_report(
+        session.harness.experiment,
+        summarize(session.harness.results()),
+        color=terminal.hasmarkup,
+        width=session.config.get_terminal_writer().fullwidth,
+    )
+    terminal.write_line(report)
 
 
 def _written(what: str, path: Path, write: Callable[[], None]) -> ReportFile:

@@ -57,4 +57,7 @@ def decided(score: Score, spec: ScorerSpec) -> Score:
 
 
 def _named(returned: object) -> str:
-    return "nothing" if returned is None else f"a {type(returned).__name__}"
+    if returned is None:
+        return "nothing"
+    name = type(returned).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -20,7 +20,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns
 from p2re_eval.store.payloads import json_of, record_of
-from p2re_eval.store.trace_queries import evaluation, read_trace, usage
+from p2re_eval.store.trace_queries import evaluation, key_text, read_trace, usage
 
 _PAGE = 256
 """Results in memory at a time; no read transaction between pages holds up a checkpoint."""
@@ -107,6 +107,19 @@ def page_of_results(
     return found, (rows[-1]["suite"], rows[-1]["position"], rows[-1]["id"])
 
 
+def case_results(
+    connection: sqlite3.Connection, experiment_id: str, case: tuple[str, str, str, str]
+) -> list[Result]:
+    """The results of one case (suite, prompt, model, id) in the order of its repeats."""
+    rows = connection.execute(
+        "SELECT * FROM results WHERE experiment_id = ? AND suite = ? AND prompt = ? AND model = ? "
+        "AND case_id = ? ORDER BY repeat",
+        (experiment_id, *case),
+    ).fetchall()
+    judged = _evaluations(connection, experiment_id, rows)
+    return [_result(row, judged.get(row["trace_id"], ())) for row in rows]
+
+
 def recordings(connection: sqlite3.Connection, experiment_id: str, path: Path) -> Iterator[Trace]:
     """The answered traces of an experiment: those of planned runs in item order (whichever
     experiment made them, when they came from the cache), then the rest."""
@@ -149,7 +162,7 @@ def _evaluations(
 def _result(row: sqlite3.Row, judged: tuple[Evaluation, ...]) -> Result:
     same = columns(
         "experiment_id item suite prompt prompt_version model case_id repeat position cluster "
-        "outcome value trace_id source cost_usd duration_ns"
+        "outcome value trace_id source cost_usd duration_ns model_answered"
     )
     return Result(
         **{name: row[name] for name in same},
@@ -162,6 +175,9 @@ def _result(row: sqlite3.Row, judged: tuple[Evaluation, ...]) -> Result:
         expected_preview=row["expected_preview"] or "",
         usage=usage(row),
         place=None if row["place"] is None else record_of(Place, row["place"]),
+        row_hash=key_text(row["row_hash"]) or None,
+        rules_hash=key_text(row["rules_hash"]) or None,
+        fingerprint=key_text(row["fingerprint"]) or None,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
+    CapturedSpan,
     Evaluation,
     Experiment,
     PromptTemplate,
@@ -86,6 +87,14 @@ class StartSession:
     write: Literal["start_session"] = "start_session"
 
 
+@dataclass(frozen=True, slots=True)
+class SaveSpans:
+    """Spans of other programs, in any order; what they say twice is kept once."""
+
+    spans: tuple[CapturedSpan, ...]
+    write: Literal["save_spans"] = "save_spans"
+
+
 Job: TypeAlias = (
     BeginTrace
     | FinishTrace
@@ -95,6 +104,7 @@ Job: TypeAlias = (
     | FinishExperiment
     | SavePromptVersion
     | StartSession
+    | SaveSpans
 )
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from p2re_eval.errors import NewerSchema
-from p2re_eval.store.record_tables import add_record_tables
 from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
+from p2re_eval.store.steps.capture_tables import add_capture
+from p2re_eval.store.steps.comparable_results import make_results_comparable
+from p2re_eval.store.steps.record_tables import add_record_tables
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -23,7 +25,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-STEPS: tuple[Step, ...] = (create_tables, add_record_tables)
+STEPS: tuple[Step, ...] = (create_tables, make_results_comparable, add_capture, add_record_tables)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 

@@ -8,7 +8,7 @@ from p2re_eval.records import Evaluation, Experiment, PromptTemplate, Result, Se
 from p2re_eval.store import rollups
 from p2re_eval.store.columns import columns, insert_into, replacing
 from p2re_eval.store.payloads import packed
-from p2re_eval.store.trace_writes import Transaction, add_spans
+from p2re_eval.store.trace_writes import Transaction, add_spans, key_column
 from p2re_eval.store.upkeep import judged_watermark
 
 _EVALUATION_COLUMNS = columns(
@@ -18,7 +18,8 @@ _EVALUATION_COLUMNS = columns(
 _RESULT_COLUMNS = columns(
     "experiment_id item suite prompt prompt_version model case_id repeat position tags cluster "
     "outcome value trace_id source recorded fault inputs_preview output_preview expected_preview "
-    "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns place"
+    "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns place "
+    "row_hash rules_hash fingerprint model_answered"
 )
 _EXPERIMENT_COLUMNS = columns(
     "experiment_id name status started_ns ended_ns planned suites revision packages settings "
@@ -215,6 +216,10 @@ def _result_values(transaction: Transaction, result: Result) -> tuple[object, ..
         result.cost_usd,
         result.duration_ns,
         None if result.place is None else redaction.record(result.place),
+        key_column(result.row_hash or ""),
+        key_column(result.rules_hash or ""),
+        key_column(result.fingerprint or ""),
+        result.model_answered,
     )
 
 

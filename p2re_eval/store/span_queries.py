@@ -56,9 +56,8 @@ def read_tree(connection: sqlite3.Connection, beginning: str, path: Path) -> Spa
         (trace["id"], trace["span_id"]),
     ).fetchall()
     spans.sort(key=_start)
-    kind = "LLM" if trace["prompt"] is not None else "CHAIN"
-    times = trace["start_ns"], trace["end_ns"]
-    spans.insert(0, (trace["span_id"], None, trace["name"], kind, trace["status"], *times))
+    facts = "name", "kind", "status", "start_ns", "end_ns"
+    spans.insert(0, (trace["span_id"], None, *(trace[fact] for fact in facts)))
     return _columns(trace["trace_id"], spans)
 
 

@@ -17,9 +17,11 @@ from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
+    CapturedSpan,
     Completion,
     Evaluation,
     Experiment,
+    Observation,
     PromptTemplate,
     Result,
     Session,
@@ -29,6 +31,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store import (
     experiment_queries,
+    observation_queries,
     recovery,
     trace_lists,
     trace_queries,
@@ -46,6 +49,7 @@ from p2re_eval.store.jobs import (
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
+    SaveSpans,
     StartExperiment,
     StartSession,
     Write,
@@ -156,6 +160,14 @@ class Store:
         """The prompt's version under the next number; one that is known stays as it is."""
         return self._submit(SavePromptVersion(template))
 
+    def save_spans(self, spans: Sequence[CapturedSpan]) -> Future[None]:
+        """Spans that other programs made: the trace grows with them, whatever order they come in.
+
+        A span that has ended is not replaced by word that it has begun; one that comes twice is
+        kept once. The trace is RUNNING until its root has ended.
+        """
+        return self._submit(SaveSpans(tuple(spans)))
+
     def start_session(self, session: Session) -> Future[None]:
         """A conversation; its traces name it by ``session_id``."""
         return self._submit(StartSession(session))
@@ -196,6 +208,7 @@ class Store:
         status: TraceStatus | None = None,
         experiment_id: str | None = None,
         session_id: str | None = None,
+        user: str | None = None,
         suite: str | None = None,
         since_ns: int | None = None,
     ) -> list[TraceRow]:
@@ -206,6 +219,7 @@ class Store:
             status=status,
             experiment_id=experiment_id,
             session_id=session_id,
+            user=user,
             suite=suite,
             since_ns=since_ns,
         )
@@ -257,6 +271,16 @@ class Store:
         """The results in item order, with evaluations; read page by page."""
         with explained(self.path):
             yield from experiment_queries.results(self._reader(), experiment_id)
+
+    def observations(self, experiment_id: str) -> Iterator[Observation]:
+        """The results in item order without their texts: what statistics are made of."""
+        with explained(self.path):
+            yield from observation_queries.observations(self._reader(), experiment_id)
+
+    def case_results(self, experiment_id: str, case: tuple[str, str, str, str]) -> list[Result]:
+        """The results of one case (suite, prompt, model, id), a repeat each."""
+        with explained(self.path):
+            return experiment_queries.case_results(self._reader(), experiment_id, case)
 
     def recordings(self, experiment_id: str) -> Iterator[Trace]:
         """The answered traces in item order, for replay; read page by page."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from p2re_eval.records import Record, Source, TraceStatus
+from p2re_eval.records import Record, Source, SpanKind, TraceStatus
 from p2re_eval.store.payloads import json_of
-from p2re_eval.store.record_tables import version_text
+from p2re_eval.store.steps.record_tables import version_text
 
 FEW_ROWS = 1000
 """How far a condition's matches are counted; fewer can be sorted, more are walked in order."""
@@ -21,6 +21,7 @@ class TraceRow(Record):
     id: int
     trace_id: str
     name: str
+    kind: SpanKind = "LLM"
     status: TraceStatus
     source: Source
     start_ns: int
@@ -34,6 +35,7 @@ class TraceRow(Record):
     repeat: int = 0
     experiment_id: str | None = None
     session_id: str | None = None
+    user: str | None = None
     attempts: int = 1
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -60,6 +62,7 @@ class TraceFilter(Record):
     status: TraceStatus | None = None
     experiment_id: str | None = None
     session_id: str | None = None
+    user: str | None = None
     suite: str | None = None
     since_ns: int | None = None
 
@@ -86,9 +89,9 @@ class _Condition:
 
 
 _ROW = (
-    "t.id, t.trace_id, t.name, t.status, t.source, t.start_ns, t.end_ns, t.model, "
-    "t.model_answered, t.prompt_name AS prompt, t.prompt_version, t.suite, t.case_id, "
-    "t.repeat, t.experiment_id, t.session_id, t.attempts, t.input_tokens, t.output_tokens, "
+    "t.id, t.trace_id, t.name, t.kind, t.status, t.source, t.start_ns, t.end_ns, t.model, "
+    "t.model_answered, t.prompt_name AS prompt, t.prompt_version, t.suite, t.case_id, t.repeat, "
+    "t.experiment_id, t.session_id, t.user, t.attempts, t.input_tokens, t.output_tokens, "
     "t.cached_tokens, t.reasoning_tokens, t.cost_usd, t.fault_kind, "
     "coalesce(t.input_preview, '') AS input_preview, "
     "coalesce(t.output_preview, '') AS output_preview, t.tags, t.pinned_ns"
@@ -98,6 +101,7 @@ _COLUMNS = {
     "prompt": "t.prompt_name",
     "experiment_id": "t.experiment_id",
     "session_id": "t.session_id",
+    "user": "t.user",
     "suite": "t.suite",
 }
 _STATUS, _START = "t.status", "t.start_ns"

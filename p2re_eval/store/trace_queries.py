@@ -11,6 +11,7 @@ from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.records import (
     Completion,
     Evaluation,
+    Exposure,
     Fault,
     Message,
     ModelSettings,
@@ -22,7 +23,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns
 from p2re_eval.store.payloads import json_of, record_of, text_of, unpacked
-from p2re_eval.store.record_tables import version_text
+from p2re_eval.store.steps.record_tables import version_text
 from p2re_eval.store.trace_writes import key_column
 
 
@@ -122,10 +123,15 @@ def trace_of(connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bo
     ending = connection.execute(
         "SELECT * FROM responses WHERE trace = ? AND span IS NULL", (row["id"],)
     ).fetchone()
+    root = connection.execute(
+        "SELECT attributes, events FROM spans WHERE trace = ? AND span_id = ?",
+        (row["id"], row["span_id"]),
+    ).fetchone()
     return Trace(
         trace_id=row["trace_id"],
         span_id=row["span_id"],
         name=row["name"],
+        kind=row["kind"],
         status=row["status"],
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
@@ -133,15 +139,19 @@ def trace_of(connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bo
         completion=None if ending is None else _completion(connection, ending, row),
         fault=None if ending is None else _fault(ending),
         attempts=row["attempts"],
-        run_key=_run_key(row),
+        run_key=key_text(row["run_key"]),
         source=row["source"],
         experiment_id=row["experiment_id"],
         session_id=row["session_id"],
+        user=row["user"],
         suite=row["suite"],
         case_id=row["case_id"],
         repeat=row["repeat"],
         tags=tuple(json_of(row["tags"], ())),
         metadata=json_of(row["metadata"], {}),
+        attributes={} if root is None else json_of(root["attributes"], {}),
+        events=() if root is None else tuple(json_of(root["events"], ())),
+        exposures=tuple(_exposures(connection, row["trace_id"])),
         spans=tuple(spans_of(connection, row)) if with_spans else (),
     )
 
@@ -149,10 +159,12 @@ def trace_of(connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bo
 def spans_of(
     connection: sqlite3.Connection, trace: sqlite3.Row, *, span_id: str | None = None
 ) -> Iterator[Span]:
-    """The spans of a row in ``traces`` as they were recorded, or the one of this id."""
+    """The spans of a row in ``traces`` as they were recorded, or the one of this id; but for the
+    root, which is the trace itself."""
     rows = connection.execute(
-        "SELECT * FROM spans WHERE trace = ? AND span_id = coalesce(?, span_id) ORDER BY id",
-        (trace["id"], span_id),
+        "SELECT * FROM spans WHERE trace = ? AND span_id <> ? "
+        "AND span_id = coalesce(?, span_id) ORDER BY id",
+        (trace["id"], trace["span_id"], span_id),
     ).fetchall()
     wanted = json.dumps([row["id"] for row in rows])
     responses = {
@@ -168,19 +180,29 @@ def spans_of(
             **{name: row[name] for name in same},
             trace_id=trace["trace_id"],
             attributes=json_of(row["attributes"], {}),
+            events=tuple(json_of(row["events"], ())),
             prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
             completion=None if ending is None else _completion(connection, ending, ending),
-            run_key=_run_key(row),
+            run_key=key_text(row["run_key"]),
         )
 
 
-def _run_key(row: sqlite3.Row) -> str:
-    kept = row["run_key"]
+def key_text(kept: bytes | str | None) -> str:
+    """What :func:`p2re_eval.store.trace_writes.key_column` was given."""
     return kept.hex() if isinstance(kept, bytes) else kept or ""
 
 
+def _exposures(connection: sqlite3.Connection, trace_id: str) -> Iterator[Exposure]:
+    for experiment, variant, unit in connection.execute(
+        "SELECT experiment, variant, unit FROM exposures WHERE trace_id = ? ORDER BY experiment",
+        (trace_id,),
+    ):
+        yield Exposure(experiment=experiment, variant=variant, unit=unit)
+
+
 def _asked(connection: sqlite3.Connection, trace: sqlite3.Row) -> RenderedPrompt:
-    """A trace's prompt; where retention has dropped the texts, what the row still knows of it."""
+    """A trace's prompt; where there is none, or retention has dropped the texts, what the row
+    still knows of it."""
     if trace["prompt"] is not None:
         return _prompt(connection, trace["prompt"])
     provider, _, name = trace["model"].partition("/")
@@ -188,7 +210,7 @@ def _asked(connection: sqlite3.Connection, trace: sqlite3.Row) -> RenderedPrompt
         name=trace["prompt_name"],
         version=version_text(trace["prompt_version"]),
         messages=(),
-        model=ModelSettings(provider=provider, name=name),
+        model=ModelSettings(provider=provider or None, name=name or None),
     )
 
 
