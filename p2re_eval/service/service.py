@@ -25,7 +25,7 @@ class Service:
 
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         self.store = store
-        self.traces = Traces(store)
+        self.traces = Traces(store, clock or SystemClock())
         self.looking = Looking(store)
         self.prompts = Prompts(store)
         self.evaluations = Evaluations(store, clock or SystemClock())
