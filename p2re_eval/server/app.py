@@ -14,7 +14,7 @@ from p2re_eval.server.access import COOKIE, Access
 from p2re_eval.server.backend import Backend
 from p2re_eval.server.pages import HEADERS, pages_router
 from p2re_eval.server.problems import problem
-from p2re_eval.server.router import PREFIX, router_over
+from p2re_eval.server.router import PREFIX, receiver_over, router_over
 from p2re_eval.store import Store
 
 
@@ -35,6 +35,7 @@ def create_app(
     )
     backend = app.state.backend = Backend(store, root=root, access=access)
     app.include_router(router_over(backend))
+    app.include_router(receiver_over(backend))
     app.include_router(pages_router())
     app.add_middleware(Guard, access=access)
     return app

@@ -91,12 +91,14 @@ class ApiProblem(Exception):
 class ApiRoute(APIRoute):
     """A route whose errors are problems, whose bodies are limited and whose answers have ETags."""
 
+    most_body = MOST_BODY
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
             try:
-                response = await handle(limited(request, MOST_BODY))
+                response = await handle(limited(request, self.most_body))
             except Exception as error:  # noqa: BLE001 - what nobody meant is raised again
                 response = problem_of(error)
             for name, value in PRIVATE.items():

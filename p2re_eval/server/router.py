@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, Request
 
 from p2re_eval.server.access import Access
-from p2re_eval.server.api import ROUTERS
+from p2re_eval.server.api import ROUTERS, otlp
 from p2re_eval.server.backend import Backend
 from p2re_eval.server.problems import ApiProblem, Problem
 from p2re_eval.store import Store
@@ -43,6 +43,16 @@ def router_over(backend: Backend, *, prefix: str = PREFIX) -> APIRouter:
     )
     for part in ROUTERS:
         router.include_router(part)
+    return router
+
+
+def receiver_over(backend: Backend) -> APIRouter:
+    """``/v1/traces`` at the root, where exporters send to unless they are told otherwise."""
+    router = APIRouter(
+        dependencies=[Depends(_guard(backend.access)), Depends(_giving(backend))],
+        include_in_schema=False,
+    )
+    router.include_router(otlp.router)
     return router
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 from p2re_eval.records import Evaluation, Record, Span, Trace
 from p2re_eval.store import Store, TraceRow, overviews, span_queries, trace_lists
 from p2re_eval.store.overviews import Facet, ScoreRow
 from p2re_eval.store.span_queries import SpanTree
+from p2re_eval.store.trace_search import Snippet
 
 
 class TraceItem(Record):
-    """A row of a list with its judgements in short."""
+    """A row of a list with its judgements in short, and where a search found its words."""
 
     row: TraceRow
     scores: tuple[ScoreRow, ...] = ()
+    snippets: tuple[Snippet, ...] = ()
 
 
 class TraceHead(Record):
@@ -33,13 +36,17 @@ class Looking:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def items(self, rows: Sequence[TraceRow]) -> tuple[TraceItem, ...]:
-        """Rows with what was said of them."""
+    def items(
+        self, rows: Sequence[TraceRow], snippets: Sequence[tuple[Snippet, ...]] = ()
+    ) -> tuple[TraceItem, ...]:
+        """Rows with what was said of them; ``snippets`` go with the rows where they are given."""
         ids = [row.trace_id for row in rows]
         scores = self._store.read(lambda connection: overviews.scores_of(connection, ids))
         return tuple(
-            TraceItem.model_construct(row=row, scores=tuple(scores.get(row.trace_id, ())))
-            for row in rows
+            TraceItem.model_construct(
+                row=row, scores=tuple(scores.get(row.trace_id, ())), snippets=found
+            )
+            for row, found in zip(rows, snippets or repeat(()), strict=False)
         )
 
     def facets(self) -> dict[str, list[Facet]]:

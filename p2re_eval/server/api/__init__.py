@@ -6,6 +6,7 @@ from p2re_eval.server.api import (
     experiments,
     health,
     live,
+    otlp,
     prompts,
     sessions,
     stats,
@@ -22,6 +23,7 @@ ROUTERS = (
     evaluations.router,
     stats.router,
     artifacts.router,
+    otlp.router,
 )
 
 __all__ = ["ROUTERS"]

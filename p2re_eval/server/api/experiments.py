@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from p2re_eval.records import Experiment, Result
+from p2re_eval.compare import Sample, compare
+from p2re_eval.errors import NoSuchRecord
+from p2re_eval.records import Comparison, Experiment, Result, Trace
 from p2re_eval.server.api.parameters import Cursor, Id, Limit
-from p2re_eval.server.backend import Reading, answer
+from p2re_eval.server.backend import Backend, Reading, answer
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.service.contracts import ExperimentDetail, Page
 
@@ -31,3 +33,29 @@ def list_results(
 ) -> Response:
     """By suite and position, each with its evaluations."""
     return answer(backend.service.experiments.results(experiment_id, limit=limit, cursor=cursor))
+
+
+@router.get("/{before}/compare/{after}", response_model=Comparison, summary="Compare two")
+def compare_experiments(backend: Reading, before: Id, after: Id) -> Response:
+    """Flips first, then how far every metric moved, with intervals, and what changed."""
+    return answer(compare(_sample(backend, before), _sample(backend, after)))
+
+
+def _sample(backend: Backend, experiment_id: str) -> Sample:
+    store = backend.store
+    experiment = store.read_experiment(experiment_id)
+    found = experiment.experiment_id
+
+    def trace(trace_id: str) -> Trace | None:
+        try:
+            return store.read_trace(trace_id)
+        except NoSuchRecord:
+            return None  # retention has taken it
+
+    return Sample(
+        experiment=experiment,
+        label=found[:12],
+        observations=lambda: store.observations(found),
+        case_results=lambda case: store.case_results(found, case),
+        trace=trace,
+    )

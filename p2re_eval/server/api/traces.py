@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -9,21 +11,25 @@ from pydantic import BaseModel, Field
 
 from p2re_eval.records import Span, TraceStatus
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
-from p2re_eval.server.backend import Reading, Writing, answer
+from p2re_eval.server.backend import Backend, Reading, Writing, answer
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.looking import TraceHead, TraceItem
 from p2re_eval.store import TraceFilter
+from p2re_eval.store.expression import ExpressionError
+from p2re_eval.store.expression_fields import FIELDS
 from p2re_eval.store.overviews import Facet
 from p2re_eval.store.span_queries import SpanTree
+from p2re_eval.store.trace_search import TraceHit
 
 router = APIRouter(prefix="/traces", tags=["traces"], route_class=ApiRoute)
 
 
 class Facets(BaseModel):
-    """Values to filter by, with their counts among the newest traces."""
+    """Values to filter by, counted among the newest traces; and the fields a search may name."""
 
     facets: dict[str, list[Facet]]
+    fields: dict[str, str]
 
 
 class FoundSpans(BaseModel):
@@ -74,7 +80,20 @@ class Wanted(BaseModel):
     experiment: Word = None
     session: Word = None
     suite: Word = None
-    since_ns: Annotated[int | None, Query(ge=0, lt=1 << 63)] = None
+    since_ns: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None
+    q: Annotated[str | None, Query(max_length=2000, examples=['status == "ERROR"'])] = None
+
+    def expression(self) -> str:
+        """The search expression with the filters joined to it."""
+        parts = [f"({self.q})"]
+        for name in ("model", "prompt", "status", "experiment", "session", "suite"):
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"{name} == {json.dumps(value, ensure_ascii=False)}")
+        if self.since_ns is not None:
+            begun = datetime.fromtimestamp(self.since_ns / 1e9, UTC)
+            parts.append(f'started >= "{begun.isoformat(timespec="seconds")}"')
+        return " and ".join(parts)
 
     def filter(self) -> TraceFilter:
         """As the store takes them."""
@@ -96,20 +115,34 @@ def list_traces(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """The newest first, narrowed by filters."""
+    """The newest first. `q` is a search expression or words; its note says when it scanned."""
     service = backend.service
-    page = service.traces.list(wanted.filter(), limit=limit, cursor=cursor)
-    return answer(
-        Page[TraceItem].model_construct(
-            items=service.looking.items(page.items), next_cursor=page.next_cursor, note=page.note
-        )
-    )
+    if wanted.q:
+        hits = _search(backend, wanted, limit, cursor)
+        rows = [hit.row for hit in hits.items]
+        items = service.looking.items(rows, [hit.snippets for hit in hits.items])
+        more, note = hits.next_cursor, hits.note
+    else:
+        page = service.traces.list(wanted.filter(), limit=limit, cursor=cursor)
+        items, more, note = service.looking.items(page.items), page.next_cursor, page.note
+    return answer(Page[TraceItem].model_construct(items=items, next_cursor=more, note=note))
+
+
+def _search(backend: Backend, wanted: Wanted, limit: int, cursor: str | None) -> Page[TraceHit]:
+    """The expression and the filters together; a mistake is shown in what the user wrote."""
+    try:
+        return backend.service.traces.search(wanted.expression(), limit=limit, cursor=cursor)
+    except ExpressionError as error:
+        assert wanted.q is not None
+        column = min(max(1, error.column - 1), len(wanted.q) + 1)
+        raise ExpressionError(error.what, expression=wanted.q, column=column) from error
 
 
 @router.get("/facets", response_model=Facets, summary="Values to filter by")
 def facets(backend: Reading) -> Response:
     """Status, model, prompt, suite and fault, counted over the newest 10,000 traces."""
-    return answer(Facets(facets=backend.service.looking.facets()))
+    fields = {name: field.meaning for name, field in FIELDS.items()}
+    return answer(Facets(facets=backend.service.looking.facets(), fields=fields))
 
 
 @router.post("/delete", response_model=Deleted, summary="Delete traces")

@@ -2,11 +2,13 @@
 
 import { fill, h, icon } from "./viewer/dom.js";
 
-const FIELDS = {
-  model: "provider/name", prompt: "a prompt's name", status: "OK, ERROR, RUNNING, ABANDONED", suite: "a suite file",
-  duration: "seconds, or 300ms", cost_usd: "US dollars", input_tokens: "a number", output_tokens: "a number", text: "words, with ~",
-  'eval("")': "a score by name", tag: "a tag", session: "a session's id", case: "a case's id", fault: "kind of error",
-};
+let FIELDS = { 'eval("")': "a score by name" };
+
+/** Which fields there are, from the server: it alone knows the language. */
+export function learnFields(fields) {
+  FIELDS = { ...fields, 'eval("")': "a score by name" };
+}
+
 const OPERATORS = ["==", "!=", ">", "<", ">=", "<=", "~"];
 
 /** `onsearch(text)` hears of Enter; `values` (by field) feed the completion. */

@@ -5,7 +5,7 @@ import { setQuery } from "../app.js";
 import { count, duration, moment, money, tokens, wholeMoment } from "../viewer/format.js";
 import { button, fill, h, icon } from "../viewer/dom.js";
 import { code, empty, pageHead, problem, walker } from "../ui.js";
-import { searchBox } from "../search.js";
+import { learnFields, searchBox } from "../search.js";
 
 const PAGE = 100;
 const TIMES = { "": "Any time", "1h": "Last hour", "24h": "Last day", "7d": "Last week", "30d": "Last month" };
@@ -33,6 +33,19 @@ const WIDE = new Set(["input", "output"]);
 
 /** The ids of the list that was last looked at, for going from trace to trace. */
 export const lastList = { ids: [], href: "/traces" };
+
+/** Where a search found its words, marked, in the place of the beginning of the text. */
+function snippet(name, snippets) {
+  const found = snippets.find((one) => one.part === { input: "prompt", output: "response" }[name]);
+  if (!found) return null;
+  const parts = [], text = [...found.text], piece = (start, end) => text.slice(start, end).join("");  // marks count characters, not UTF-16 units
+  let last = 0;
+  for (const [start, end] of found.marks) {
+    parts.push(piece(last, start), h("mark", {}, piece(start, end)));
+    last = end;
+  }
+  return [...parts, piece(last)];
+}
 
 export function chosenColumns() {
   const kept = localStorage.getItem("p2re.columns")?.split(",").filter((name) => COLUMNS[name]);
@@ -74,7 +87,7 @@ class TraceList {
     keys.set("/", () => { this.search.input.focus(); this.search.input.select(); });
     keys.set("l", () => this.setLive(!this.stream));
     this._bar({});
-    get("/traces/facets").then(({ facets }) => { this._bar(facets); this.search.values = facets; }).catch(() => {});
+    get("/traces/facets").then(({ facets, fields }) => { this._bar(facets); learnFields(fields); this.search.values = facets; }).catch(() => {});
     await this.reload();
     this.setLive(localStorage.getItem("p2re.live") !== "off");
   }
@@ -155,9 +168,9 @@ class TraceList {
     fill(this.grid, h("div", { class: "tr th", "aria-hidden": "true" }, ...this.columns.map((name) => h("span", { class: COLUMNS[name][4] ?? null }, COLUMNS[name][0]))));
   }
 
-  _row({ row, scores }) {
+  _row({ row, scores, snippets = [] }) {
     return h("a", { class: "tr", href: `/traces/${row.trace_id}`, "data-id": row.trace_id }, ...this.columns.map((name) =>
-      h("span", { class: `clip ${COLUMNS[name][4] ?? ""} ${WIDE.has(name) ? "wide" : ""}`, "data-column": name }, COLUMNS[name][2](row, scores))));
+      h("span", { class: `clip ${COLUMNS[name][4] ?? ""} ${WIDE.has(name) ? "wide" : ""}`, "data-column": name }, snippet(name, snippets) ?? COLUMNS[name][2](row, scores))));
   }
 
   /** New traces go on top; filters that the stream does not know make it ask again instead. */
