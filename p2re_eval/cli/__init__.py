@@ -22,6 +22,7 @@ _COMMANDS = {
     "run": "p2re_eval.cli.run:run",
     "stats": "p2re_eval.cli.stats:stats",
     "schema": "p2re_eval.cli.schema:schema",
+    "serve": "p2re_eval.cli.serve:serve",
     "traces": "p2re_eval.cli.traces:traces",
 }
 
