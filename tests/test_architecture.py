@@ -22,6 +22,7 @@ LAYERS = [
     {"compare"},
     {"gates"},
     {"planning"},
+    {"stopping", "results"},
     {"pipeline", "tracing"},
     {"report"},
     {"pytest_plugin", "cli"},

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from p2re_eval.documents import did_you_mean
+from p2re_eval.engine.budget import Account, Budget
 from p2re_eval.engine.retry import RetryPolicy
-from p2re_eval.errors import NotFound, NotRun, ProviderError, ProviderTimeout
+from p2re_eval.errors import NotFound, NotRun, OverBudget, ProviderError, ProviderTimeout
 from p2re_eval.interfaces import Clock, Provider, ProviderContext, ProviderFactory
 from p2re_eval.records import Completion, RenderedPrompt
 
@@ -76,9 +77,16 @@ class Caller:
     """Calls providers within the session's limits."""
 
     def __init__(
-        self, providers: Providers, *, clock: Clock, concurrency: int, retry: RetryPolicy
+        self,
+        providers: Providers,
+        *,
+        clock: Clock,
+        concurrency: int,
+        retry: RetryPolicy,
+        budget: Budget | None = None,
     ) -> None:
         self.providers = providers
+        self._budget = budget
         self._clock = clock
         self._retry = retry
         self._concurrency = concurrency
@@ -89,16 +97,21 @@ class Caller:
         near and when it has come.
 
         Raises ProviderError with ``attempts`` set: the last attempt's, or the reason why waiting
-        longer is pointless.
+        longer is pointless. Raises OverBudget before anything is begun.
         """
         provider = self.providers.get(prompt.model.provider or "")
         provider.check(prompt)
         line = self._line(provider)
-        if turn is None:
-            return await self._in_line(provider, prompt, line.slots, None)
-        async with line.near:
-            await turn.near()
-            return await self._in_line(provider, prompt, line.slots, turn)
+        account = Account(self._budget, provider, prompt)
+        await account.open()
+        try:
+            if turn is None:
+                return await self._in_line(provider, prompt, line.slots, None, account)
+            async with line.near:
+                await turn.near()
+                return await self._in_line(provider, prompt, line.slots, turn, account)
+        finally:
+            await account.close()
 
     async def _in_line(
         self,
@@ -106,6 +119,7 @@ class Caller:
         prompt: RenderedPrompt,
         slots: asyncio.Semaphore,
         turn: Turn | None,
+        account: Account,
     ) -> Answer:
         limit_s = prompt.model.run_timeout_s or RUN_TIMEOUT_S
         spent_s = 0.0  # in attempts and pauses: waiting for a slot is nobody's fault
@@ -116,15 +130,33 @@ class Caller:
                     turn.come()
                 began = self._clock.monotonic_ns()
                 try:
-                    left_s = limit_s - spent_s
-                    return Answer(await self._attempt(provider, prompt, left_s), attempt)
+                    return await self._paid(provider, prompt, limit_s - spent_s, account, attempt)
                 except ProviderError as error:
                     error.attempts = attempt
                     spent_s += (self._clock.monotonic_ns() - began) / 1e9
                     delay_s = self._delay_s(error, limit_s - spent_s, limit_s)
+                    failed = error
             await self._clock.sleep(delay_s)
+            await _again(account, failed)
             spent_s += delay_s
             attempt += 1
+
+    async def _paid(
+        self,
+        provider: Provider,
+        prompt: RenderedPrompt,
+        left_s: float,
+        account: Account,
+        attempt: int,
+    ) -> Answer:
+        account.calling()
+        try:
+            completion = await self._attempt(provider, prompt, left_s)
+        except ProviderError as error:
+            await account.failed(error)
+            raise
+        await account.answered(completion)
+        return Answer(completion, attempt)
 
     def _delay_s(self, error: ProviderError, left_s: float, limit_s: float) -> float:
         """Seconds to wait before the next attempt. Raises the error when none makes sense."""
@@ -162,6 +194,15 @@ class Caller:
                 most = min(most, provider.concurrency)
             line = self._lines[provider.name] = _Line(max(1, most))
         return line
+
+
+async def _again(account: Account, failed: ProviderError) -> None:
+    """Money for the next attempt. Raises the error of the last one where there is none."""
+    try:
+        await account.open()
+    except OverBudget as error:
+        failed.args = (f"{failed}; not tried again: {error}",)
+        raise failed from error
 
 
 def _attempt_limit_s(prompt: RenderedPrompt) -> float:

@@ -100,7 +100,7 @@ class ConverseStream:
             return ""
         block = self._blocks.setdefault(index, _Block())
         block.start(chunk.get("start"))
-        self.begun = self.begun or block.add(chunk.get("delta"))
+        self.begun |= block.add(chunk.get("delta"))
         piece = _mapping(chunk, "delta").get("text")
         return piece if isinstance(piece, str) else ""
 

@@ -54,6 +54,15 @@ class MachineBroke(Exception):
         return as_failure(str(self), broken_reason(self.result), self.result.place)
 
 
+class Quarantined(Exception):
+    """The case did not pass, and decides nothing for now."""
+
+    def __init__(self, result: Result) -> None:
+        broke = result.outcome in {"error", "unscored"}
+        super().__init__(explain_broken(result) if broke else explain_failure(result))
+        self.result = result
+
+
 class GateNotMet(Exception):
     """A gate decided against the experiment, or could not decide."""
 
@@ -89,27 +98,27 @@ class PromptNode(pytest.Collector):
         self._plan = plan
 
     def collect(self) -> Iterator[pytest.Item]:
-        tolerant = bool(self._plan.gates)
         for run in self._plan.runs:
             if run.prompt == self.name:
                 # Said in full: pytest's cache reads ids back from text, brackets apart.
                 nodeid = f"{self.nodeid}::{run.name}"
                 yield CaseItem.from_parent(
-                    self, name=run.name, nodeid=nodeid, run=run, tolerant=tolerant
+                    self, name=run.name, nodeid=nodeid, run=run, plan=self._plan
                 )
 
 
 class CaseItem(pytest.Item):
     """One run: its answer is awaited in setup (a broken machine is an error), judged in the call.
 
-    Where the suite has gates, they decide and a bad answer is only reported (``tolerant``).
+    Where the suite has gates, they decide and a bad answer is only reported. What is in quarantine
+    decides nothing, however it ends.
     """
 
-    def __init__(self, *, run: PlannedRun, tolerant: bool, **kwargs: Any) -> None:
+    def __init__(self, *, run: PlannedRun, plan: SuitePlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run = run
+        self.plan = plan
         self._result: Result | None = None
-        self._tolerant = tolerant
         for tag in (*run.suite.tags, *run.case.tags):
             self._tag(tag)
 
@@ -129,7 +138,9 @@ class CaseItem(pytest.Item):
         except P2REError as error:
             # Alone: pytest would print the error, and then the same again as its consequence.
             raise pytest.fail.Exception(str(error), pytrace=False) from None
-        if result.outcome in {"error", "unscored"}:
+        if result.outcome == "not_run":
+            pytest.skip(f"not run: {result.fault.message if result.fault else ''}")
+        if result.outcome in {"error", "unscored"} and result.quarantine is None:
             self.user_properties += _properties(result)
             raise MachineBroke(result)
         self._result = result
@@ -138,9 +149,12 @@ class CaseItem(pytest.Item):
         result, self._result = self._result, None
         assert result is not None
         self.user_properties += _properties(result)
+        if result.outcome != "passed" and result.quarantine is not None:
+            raise Quarantined(result)
         if result.outcome == "failed":
-            threshold = self.run.threshold
-            raise AnsweredBadly(result, threshold=threshold, tolerated=self._tolerant)
+            raise AnsweredBadly(
+                result, threshold=self.run.threshold, tolerated=bool(self.plan.gates)
+            )
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
@@ -148,6 +162,8 @@ class CaseItem(pytest.Item):
         if isinstance(excinfo.value, AnsweredBadly):
             error = excinfo.value
             return as_failure(str(error), error.reason, error.result.place)
+        if isinstance(excinfo.value, Quarantined):
+            return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
@@ -221,8 +237,8 @@ def verdict_of(
 ) -> GateVerdict:
     """The gate's verdict, and what it was decided on.
 
-    A selected run that left no result (a worker died, the disk was full) leaves a gate that would
-    have been met undecided: the missing ones might have closed it.
+    A selected run that left no result (a worker died, the disk was full) or was not made for want
+    of money leaves a gate that would have been met undecided: it might have closed it.
     """
     counted = tally(results)
     verdict = decide(gate, counted)
@@ -230,7 +246,8 @@ def verdict_of(
     if selected != planned:
         notes.append(f"decided on the {selected} selected of {planned} runs")
     passed = verdict.passed
-    if counted.runs < selected:
-        notes.append(f"{selected - counted.runs} of {selected} selected runs left no result")
+    if counted.recorded < selected:
+        notes.append(f"{selected - counted.recorded} of {selected} selected runs left no result")
+    if counted.recorded < selected or counted.unpaid:
         passed = None if passed else passed
     return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})

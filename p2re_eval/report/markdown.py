@@ -14,9 +14,12 @@ from p2re_eval.report.summary import Miss, Row, Summary, headline, summarize
 from p2re_eval.report.wording import (
     again,
     answers_text,
+    budget_text,
     cost_text,
+    quarantine_text,
     reasons,
     revision_text,
+    saved_text,
     sum_text,
     tokens_used_text,
     visible,
@@ -64,6 +67,8 @@ def _sections(experiment: Experiment, summary: Summary) -> Iterator[str]:
     yield from _misses(summary)
     if summary.flaky:
         yield _flaky(summary)
+    if summary.quarantine:
+        yield _quarantine(summary)
     yield _facts(experiment, summary)
 
 
@@ -204,11 +209,28 @@ def _flaky(summary: Summary) -> str:
     return f"\n<details><summary>{title}</summary>\n{table}\n</details>\n"
 
 
+def _quarantine(summary: Summary) -> str:
+    rows = [
+        [
+            code(miss.result.case_id),
+            code(miss.result.prompt),
+            code(miss.result.model),
+            escape(quarantine_text(miss)),
+        ]
+        for miss in summary.quarantine
+    ]
+    title = f"Quarantine: {count_text(len(summary.quarantine), 'case')} without a say"
+    table = _table(["case", "prompt", "model", "how it did, and why"], "llll", rows)
+    return f"\n<details><summary>{title}</summary>\n{table}\n</details>\n"
+
+
 def _facts(experiment: Experiment, summary: Summary) -> str:
     facts = [
         ("answers", escape(answers_text(summary))),
         ("tokens", escape(tokens_used_text(summary) or "")),
         ("cost", escape(cost_text(summary) or "")),
+        ("budget", escape(budget_text(experiment) or "")),
+        ("saved by early stop", escape(saved_text(summary) or "")),
         ("revision", code(revision_text(experiment) or "")),
         ("run again", code(again(experiment) or "")),
         ("experiment", code(experiment.experiment_id)),

@@ -19,9 +19,12 @@ from p2re_eval.report.terminal_page import Column, Page, columns_of, encodable, 
 from p2re_eval.report.wording import (
     again,
     answers_text,
+    budget_text,
     cost_text,
+    quarantine_text,
     reasons,
     revision_text,
+    saved_text,
     sum_text,
     tokens_used_text,
     visible,
@@ -54,6 +57,7 @@ def terminal_report(
     page.figures(summary)
     page.scores(summary)
     page.flaky(summary)
+    page.quarantine(summary)
     page.footer(experiment, summary)
     return encodable("\n".join(page.lines), encoding or sys.stdout.encoding or "utf-8")
 
@@ -161,9 +165,22 @@ class _Page(Page):
             more = f"  and {summary.flaky_cases - MOST_SHOWN:,} more"
             self.lines.append(self.paint(more, "dim"))
 
+    def quarantine(self, summary: Summary) -> None:
+        if not summary.quarantine:
+            return
+        self.title(f"Quarantine: {count_text(len(summary.quarantine), 'case')} without a say")
+        for miss in summary.quarantine[:MOST_SHOWN]:
+            where = self._where(miss.result.prompt, miss.result.model)
+            self.lines.append("  " + self.row("q", miss.result.case_id, where))
+            self.lines.append(f"    {one_line(quarantine_text(miss), self.width - 4)}")
+        if len(summary.quarantine) > MOST_SHOWN:
+            more = f"  and {len(summary.quarantine) - MOST_SHOWN:,} more"
+            self.lines.append(self.paint(more, "dim"))
+
     def footer(self, experiment: Experiment, summary: Summary) -> None:
         facts = [("answers", answers_text(summary)), ("tokens", tokens_used_text(summary))]
-        facts += [("cost", cost_text(summary)), ("revision", revision_text(experiment))]
+        facts += [("cost", cost_text(summary)), ("budget", budget_text(experiment))]
+        facts += [("saved", saved_text(summary)), ("revision", revision_text(experiment))]
         facts.append(("again", again(experiment)))
         self.lines.append("")
         for name, fact in facts:

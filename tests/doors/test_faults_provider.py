@@ -197,10 +197,10 @@ def test_refused_connection_names_the_address(project: Any) -> None:
 
 def test_refused_connection_is_tried_again_within_the_time_of_the_run(project: Any) -> None:
     """The limit is named that ended the attempts."""
-    one_case(project, f"http://127.0.0.1:{unused_port()}/v1", "run_timeout_s: 0.9")
+    one_case(project, f"http://127.0.0.1:{unused_port()}/v1", "run_timeout_s: 0.7")
     result = project.run()
     result.assert_outcomes(errors=1)
-    assert "past the run's limit of 0.9 s (run_timeout_s)" in " ".join(result.stdout.str().split())
+    assert "past the run's limit of 0.7 s (run_timeout_s)" in " ".join(result.stdout.str().split())
     assert only_trace(project).attempts == 2
 
 
