@@ -26,6 +26,7 @@ from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
 from p2re_eval.plugins import Plugins
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
+    JSON,
     Case,
     Completion,
     Evaluation,
@@ -127,15 +128,18 @@ class Harness:
         return open_budget(wanted, path, experiment_id, clock=self.clock)
 
     @cached_property
-    def runner(self) -> Runner:
-        caller = Caller(
+    def caller(self) -> Caller:
+        return Caller(
             self.providers,
             clock=self.clock,
             concurrency=self.settings.concurrency,
             retry=self.settings.retry,
             budget=self.budget,
         )
-        return Runner(caller, self.store, clock=self.clock)
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(self.caller, self.store, clock=self.clock)
 
     @property
     def used(self) -> bool:
@@ -159,6 +163,10 @@ class Harness:
         """
         assert self.runner  # made here, in the calling thread: the parts are not made twice
         return self.loop.submit_all([evaluate_case(planned, self) for planned in runs])
+
+    def limits(self) -> dict[str, JSON]:
+        """What the services' limits did to the calls so far; see :meth:`Caller.limits`."""
+        return self.caller.limits() if "caller" in self.__dict__ else {}
 
     def stop(self, reason: str) -> None:
         """No new call from here on; calls in flight may still land."""
@@ -250,10 +258,8 @@ async def execute(
 
 def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None = None) -> Run:
     harness.keep_version(planned.template)
-    settings = _repeated(planned.settings, planned.repeat)
-    prompt = harness.library.render(planned.template, dict(planned.inputs), settings)
     return Run(
-        prompt=prompt,
+        prompt=rendered(planned, harness),
         repeat=planned.repeat,
         source=planned.source,
         tape=planned.tape,
@@ -263,6 +269,12 @@ def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None 
         case_id=planned.case.id,
         tags=planned.case.tags,
     )
+
+
+def rendered(planned: PlannedRun, harness: Harness) -> RenderedPrompt:
+    """What a planned run sends. Raises RenderError."""
+    settings = _repeated(planned.settings, planned.repeat)
+    return harness.library.render(planned.template, dict(planned.inputs), settings)
 
 
 def _repeated(settings: ModelSettings, repeat: int) -> ModelSettings:

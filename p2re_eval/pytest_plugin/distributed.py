@@ -31,6 +31,12 @@ def register(config: pytest.Config, session: P2RESession) -> None:
         config.pluginmanager.register(_Controller(session), "p2re-controller")
 
 
+def alone(config: pytest.Config) -> None:
+    """No workers after all: xdist has not begun when this is asked."""
+    if hasattr(config.option, "dist"):
+        config.option.dist, config.option.tx, config.option.numprocesses = "no", [], 0
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process is one of xdist's workers."""
     return hasattr(config, "workerinput")
@@ -97,6 +103,8 @@ class _Worker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._session.shard is not None:
+            return  # it has left the gates to the merge
         gates = [item for item in items if isinstance(item, GateItem)]
         items[:] = [item for item in items if not isinstance(item, GateItem)]
         self._hand("p2re_gates", [_handed(gate) for gate in gates])
@@ -104,6 +112,13 @@ class _Worker:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
         self._hand("p2re_selected", self._session.selected)
+        if self._session.shard is not None:
+            shard = self._session.shard
+            self._hand("p2re_shard", {"suites": shard.suites, "gates": shard.gates})
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self._hand("p2re_limits", self._session.harness.limits())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -187,6 +202,11 @@ class _Controller:
         gates = json.loads(output.get("p2re_gates", "[]"))
         self._gates.update({gate["nodeid"]: gate for gate in gates})
         self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
+        self._session.worker_limits.append(json.loads(output.get("p2re_limits", "{}")))
+        if self._session.shard is not None:
+            told = json.loads(output.get("p2re_shard", "{}"))
+            self._session.shard.suites.update(told.get("suites", {}))
+            self._session.shard.gates.update(told.get("gates", {}))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

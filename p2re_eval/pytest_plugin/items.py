@@ -11,7 +11,7 @@ import pytest
 from _pytest._code.code import TerminalRepr
 
 from p2re_eval.errors import NotRun, P2REError
-from p2re_eval.gates import Gate, decide
+from p2re_eval.gates import Gate
 from p2re_eval.planning import PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin.explain import (
     as_failure,
@@ -20,8 +20,7 @@ from p2re_eval.pytest_plugin.explain import (
     explain_failure,
     failure_reason,
 )
-from p2re_eval.records import GateVerdict, Place, Result
-from p2re_eval.tally import tally
+from p2re_eval.records import Place, Result
 
 if TYPE_CHECKING:
     from p2re_eval.pytest_plugin.session import P2RESession
@@ -43,6 +42,15 @@ class AnsweredBadly(Exception):
         self.tolerated = tolerated
 
 
+class Quarantined(Exception):
+    """The case did not pass, and decides nothing for now."""
+
+    def __init__(self, result: Result) -> None:
+        broke = result.outcome in {"error", "unscored"}
+        super().__init__(explain_broken(result) if broke else explain_failure(result))
+        self.result = result
+
+
 class MachineBroke(Exception):
     """There is no verdict on the answer: the provider or a scorer broke."""
 
@@ -52,15 +60,6 @@ class MachineBroke(Exception):
 
     def shown(self) -> TerminalRepr:
         return as_failure(str(self), broken_reason(self.result), self.result.place)
-
-
-class Quarantined(Exception):
-    """The case did not pass, and decides nothing for now."""
-
-    def __init__(self, result: Result) -> None:
-        broke = result.outcome in {"error", "unscored"}
-        super().__init__(explain_broken(result) if broke else explain_failure(result))
-        self.result = result
 
 
 class GateNotMet(Exception):
@@ -152,9 +151,8 @@ class CaseItem(pytest.Item):
         if result.outcome != "passed" and result.quarantine is not None:
             raise Quarantined(result)
         if result.outcome == "failed":
-            raise AnsweredBadly(
-                result, threshold=self.run.threshold, tolerated=bool(self.plan.gates)
-            )
+            threshold, tolerated = self.run.threshold, bool(self.plan.gates)
+            raise AnsweredBadly(result, threshold=threshold, tolerated=tolerated)
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
@@ -230,24 +228,3 @@ def _properties(result: Result) -> list[tuple[str, object]]:
         if e.score is not None
     ]
     return [(name, value) for name, value in numbers.items() if value is not None] + scores
-
-
-def verdict_of(
-    gate: Gate, results: Iterator[Result], *, selected: int, planned: int
-) -> GateVerdict:
-    """The gate's verdict, and what it was decided on.
-
-    A selected run that left no result (a worker died, the disk was full) or was not made for want
-    of money leaves a gate that would have been met undecided: it might have closed it.
-    """
-    counted = tally(results)
-    verdict = decide(gate, counted)
-    notes = [verdict.explanation]
-    if selected != planned:
-        notes.append(f"decided on the {selected} selected of {planned} runs")
-    passed = verdict.passed
-    if counted.recorded < selected:
-        notes.append(f"{selected - counted.recorded} of {selected} selected runs left no result")
-    if counted.recorded < selected or counted.unpaid:
-        passed = None if passed else passed
-    return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})

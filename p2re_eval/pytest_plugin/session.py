@@ -14,7 +14,9 @@ import pytest
 
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.engine.budget import BudgetSettings
+from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NotRun, P2REError, UsageError
+from p2re_eval.forecast import Forecast, forecast
 from p2re_eval.gates import Gate
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
@@ -29,20 +31,22 @@ from p2re_eval.pytest_plugin.items import (
     SuiteFile,
     call_report,
     nothing_runs,
-    verdict_of,
 )
 from p2re_eval.pytest_plugin.options import dollars
 from p2re_eval.pytest_plugin.provenance import Provenance
+from p2re_eval.pytest_plugin.shards import Shard
 from p2re_eval.pytest_plugin.spending import check_prices, is_over_budget, spending
 from p2re_eval.pytest_plugin.summary import (
     ReportFile,
     check_reports,
+    show_plan,
     summarize_session,
     write_reports,
 )
-from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.records import JSON, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
+from p2re_eval.verdicts import verdict_of
 
 _KEPT_OPTIONS = ("p2re_model", "p2re_repeat", "p2re_source", "p2re_budget", "keyword", "markexpr")
 GRACE_S = 5.0
@@ -59,6 +63,8 @@ def start(
     except (UsageError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[key] = session
+    if config.getoption("p2re_plan"):
+        distributed.alone(config)
     config.pluginmanager.register(session, "p2re-session")
     distributed.register(config, session)
     _collect_suites_too(config)
@@ -72,12 +78,16 @@ class P2RESession:
         self._collector_was_on = collector_was_on
         self.harness = Harness(_settings(config), experiment=_experiment(config))
         self.verdicts: list[GateVerdict] = []
+        self.worker_limits: list[dict[str, JSON]] = []
         self.reports: list[ReportFile] = []
         self.fault: str | None = None
         self.interrupted = False
         self._provenance = Provenance(config.rootpath)
         self._ahead: Ahead | None = None
         self.selected: dict[str, int] = {}
+        share = config.getoption("p2re_shard")
+        self.forecast: Forecast | None = None
+        self.shard = None if share is None else Shard(*share)
         self.grace_s = GRACE_S
         self._marks: set[str] = set()
 
@@ -114,6 +124,11 @@ class P2RESession:
             if self._collector_was_on:
                 gc.enable()
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.shard is not None:
+            self.config.hook.pytest_deselected(items=self.shard.keep(items))
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if nothing_runs(self.config) or session.testsfailed:
             return
@@ -139,7 +154,12 @@ class P2RESession:
     # --- running -----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if self.config.getoption("p2re_plan"):
+            if not session.testsfailed:
+                runs = [item.run for item in session.items if isinstance(item, CaseItem)]
+                self.forecast = forecast(self.harness, runs)
+            return not session.testsfailed or None
         if self._ahead is not None and self.selected:
             self._provenance.start()
             try:
@@ -147,6 +167,7 @@ class P2RESession:
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
+        return None
 
     def result(self, planned: PlannedRun) -> Result:
         """The result of a selected run, waited for. Raises NotRun, StoreError, RenderError."""
@@ -262,6 +283,7 @@ class P2RESession:
         revision, packages = self._provenance.found()
         experiment = self.harness.experiment.model_copy(
             update={
+                "settings": self._ended_settings(),
                 "ended_ns": self.harness.clock.now_ns(),
                 "status": "INTERRUPTED" if self.interrupted else "COMPLETE",
                 "suites": tuple(self.selected),
@@ -269,12 +291,22 @@ class P2RESession:
                 "packages": packages,
                 "verdicts": tuple(self.verdicts),
                 "planned": sum(self.selected.values()),
-                "settings": {**self.harness.experiment.settings, **spending(self.harness)},
             }
         )
         self.harness.finish(experiment)
 
+    def _ended_settings(self) -> dict[str, JSON]:
+        settings = {**self.harness.experiment.settings, **spending(self.harness)}
+        limits = merged([self.harness.limits(), *self.worker_limits])
+        if limits:
+            settings["limits"] = limits
+        if self.shard is not None:
+            settings["p2re_shard"] = self.shard.told()
+        return settings
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.forecast is not None:
+            show_plan(self, terminalreporter, self.forecast)
         if self.harness.used:
             summarize_session(self, terminalreporter)
 

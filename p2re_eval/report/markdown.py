@@ -16,6 +16,7 @@ from p2re_eval.report.wording import (
     answers_text,
     budget_text,
     cost_text,
+    limits_text,
     quarantine_text,
     reasons,
     revision_text,
@@ -232,6 +233,7 @@ def _facts(experiment: Experiment, summary: Summary) -> str:
         ("budget", escape(budget_text(experiment) or "")),
         ("saved by early stop", escape(saved_text(summary) or "")),
         ("revision", code(revision_text(experiment) or "")),
+        *(("limits", escape(text)) for text in limits_text(experiment)),
         ("run again", code(again(experiment) or "")),
         ("experiment", code(experiment.experiment_id)),
     ]

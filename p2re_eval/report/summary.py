@@ -160,11 +160,16 @@ def headline(experiment: Experiment, summary: Summary) -> Headline:
     counts = _planned_counts(experiment, summary)
     gates = [verdict for verdict in experiment.verdicts if verdict.passed is False]
     undecided = [verdict for verdict in experiment.verdicts if verdict.passed is None]
-    gated = {verdict.suite for verdict in experiment.verdicts}
+    shard = experiment.settings.get("p2re_shard") or {}
+    gated = gated_suites(experiment)
     ungated_failure = any(
         row.figures.counts.failed for row in summary.rows if row.suite not in gated
     )
     why = _why(experiment, summary, counts)
+    left = shard.get("gates", [])
+    if left and not ungated_failure:
+        gate = count_text(len(left), "gate")
+        return Headline(None, f"SHARD {shard['number']}/{shard['of']}", f"{why}; {gate} to merge")
     if gates or ungated_failure:
         return Headline(False, "FAILED", why)
     if not counts.passed + counts.failed:
@@ -177,6 +182,13 @@ def headline(experiment: Experiment, summary: Summary) -> Headline:
     if unpaid or experiment.status in {"INTERRUPTED", "ABANDONED"}:
         return Headline(None, "INCOMPLETE", why)
     return Headline(True, "PASSED", why)
+
+
+def gated_suites(experiment: Experiment) -> set[str]:
+    """The suites in which gates decide, here or when the shards are merged."""
+    shard = experiment.settings.get("p2re_shard") or {}
+    left = {str(gate["suite"]) for gate in shard.get("gates", [])}
+    return left | {verdict.suite for verdict in experiment.verdicts}
 
 
 def _why(experiment: Experiment, summary: Summary, counts: Counts) -> str:
