@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench wire clean
+.PHONY: demo test lint bench wire chaos clean
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -22,6 +22,9 @@ bench: .venv/dev
 
 wire: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
+
+chaos: .venv/dev
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
