@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from p2re_eval.documents import did_you_mean
 from p2re_eval.engine.lanes import FATAL, LONGEST_HOLD_S, Lane, Line, Slot
 from p2re_eval.engine.retry import RetryPolicy
-from p2re_eval.errors import NotFound, NotRun, ProviderError, ProviderTimeout, RateLimited
-from p2re_eval.interfaces import Clock, LanedProvider, Provider, ProviderContext, ProviderFactory
-from p2re_eval.records import JSON, Completion, ModelSettings, RenderedPrompt
+from p2re_eval.errors import (
+    NotFound,
+    NotRun,
+    ProviderError,
+    ProviderTimeout,
+    RateLimited,
+    Unsupported,
+)
+from p2re_eval.interfaces import (
+    Clock,
+    Embedder,
+    LanedProvider,
+    Provider,
+    ProviderContext,
+    ProviderFactory,
+)
+from p2re_eval.records import JSON, Completion, Embeddings, ModelSettings, RenderedPrompt
 
+_Value = TypeVar("_Value")
 ATTEMPT_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 600.0
 
@@ -87,14 +103,30 @@ class Caller:
         """
         provider = self.providers.get(prompt.model.provider or "")
         provider.check(prompt)
-        line = self._line(provider)
-        lanes = line.lanes_of(_lane_names(provider, prompt.model))
+        errand = _Errand(provider, prompt.model, partial(self._completed, provider, prompt))
+        line, lanes = self._line(errand)
         if turn is None:
-            return await self._in_line(line, lanes, provider, prompt, None)
+            return Answer(*await self._in_line(line, lanes, errand, None))
         async with line.near:
             line.refuse_closed(lanes)
             await turn.near()
-            return await self._in_line(line, lanes, provider, prompt, turn)
+            return Answer(*await self._in_line(line, lanes, errand, turn))
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        """The texts' vectors, within the same limits. Raises ProviderError as :meth:`call` does,
+        and Unsupported when the provider makes none."""
+        provider = self.providers.get(model.provider or "")
+        if not isinstance(provider, Embedder):
+            what = f"{model.provider} makes no embeddings; choose a provider that does"
+            raise Unsupported(what, provider=model.provider or "", model=model.name or "")
+        ask: Callable[..., Awaitable[Embeddings]] = provider.embed
+
+        def send(lane: int) -> Awaitable[Embeddings]:
+            return ask(model, texts, lane=lane) if lane else ask(model, texts)
+
+        errand = _Errand(provider, model, send)
+        vectors, _ = await self._in_line(*self._line(errand), errand, None)
+        return vectors
 
     def limits(self) -> dict[str, JSON]:
         """What came of each lane: calls in flight asked for and reached, cuts, and why it was
@@ -103,14 +135,9 @@ class Caller:
         return {name: told for log in logs for name, told in log.items()}
 
     async def _in_line(
-        self,
-        line: Line,
-        lanes: Sequence[Lane],
-        provider: Provider,
-        prompt: RenderedPrompt,
-        turn: Turn | None,
-    ) -> Answer:
-        limit_s = prompt.model.run_timeout_s or RUN_TIMEOUT_S
+        self, line: Line, lanes: Sequence[Lane], errand: _Errand[_Value], turn: Turn | None
+    ) -> tuple[_Value, int]:
+        limit_s = errand.model.run_timeout_s or RUN_TIMEOUT_S
         spent_s = 0.0  # in attempts and pauses: waiting for a slot is nobody's fault
         attempt = 1
         last: ProviderError | None = None
@@ -122,8 +149,8 @@ class Caller:
             try:
                 with _given_back(line, slot):
                     left_s = limit_s - spent_s
-                    done = await self._attempt(provider, prompt, left_s, slot.lane.number)
-                return Answer(done, attempt)
+                    done = await _attempt(errand, left_s, slot.lane.number)
+                return done, attempt
             except ProviderError as error:
                 last = error
                 last.attempts = attempt
@@ -169,48 +196,59 @@ class Caller:
             raise _out_of_time(error, delay_s, limit_s) from error
         return delay_s
 
-    async def _attempt(
-        self, provider: Provider, prompt: RenderedPrompt, left_s: float, lane: int
+    async def _completed(
+        self, provider: Provider | LanedProvider, prompt: RenderedPrompt, lane: int
     ) -> Completion:
         started = self._clock.monotonic_ns()
-        try:
-            async with asyncio.timeout(min(_attempt_limit_s(prompt), left_s)):
-                completion = await _asked(provider, prompt, lane)
-        except TimeoutError:
-            raise _timed_out(provider, prompt, left_s) from None
-        except (ProviderError, NotRun):
-            raise
-        except Exception as error:  # a plug-in's provider may raise anything
-            what = f"the provider '{provider.name}' broke: {type(error).__name__}: {error}"
-            raise ProviderError(what, provider=provider.name) from error
+        if lane == 0:
+            completion = await provider.complete(prompt)
+        else:
+            assert isinstance(provider, LanedProvider)
+            completion = await provider.complete(prompt, lane=lane)
         if completion.duration_ns is None:
             elapsed = self._clock.monotonic_ns() - started
             completion = completion.model_copy(update={"duration_ns": elapsed})
         return completion
 
-    def _line(self, provider: Provider) -> Line:
+    def _line(self, errand: _Errand[_Value]) -> tuple[Line, Sequence[Lane]]:
+        """The provider's line, and the lanes that can serve the errand."""
+        provider = errand.provider
         line = self._lines.get(provider.name)
         if line is None:
             most = self._concurrency
             if provider.concurrency is not None:
                 most = min(most, provider.concurrency)
             line = self._lines[provider.name] = Line(max(1, most))
-        return line
+        return line, line.lanes_of(_lane_names(provider, errand.model))
+
+
+@dataclass(frozen=True)
+class _Errand(Generic[_Value]):
+    """What a provider is asked for: ``send`` makes one attempt on the lane of this number."""
+
+    provider: Provider
+    model: ModelSettings
+    send: Callable[[int], Awaitable[_Value]]
+
+
+async def _attempt(errand: _Errand[_Value], left_s: float, lane: int) -> _Value:
+    name = errand.provider.name
+    try:
+        async with asyncio.timeout(min(_attempt_limit_s(errand.model), left_s)):
+            return await errand.send(lane)
+    except TimeoutError:
+        raise _timed_out(name, errand.model, left_s) from None
+    except (ProviderError, NotRun):
+        raise
+    except Exception as error:  # a plug-in's provider may raise anything
+        what = f"the provider '{name}' broke: {type(error).__name__}: {error}"
+        raise ProviderError(what, provider=name) from error
 
 
 def _lane_names(provider: Provider, model: ModelSettings) -> Sequence[str]:
     """The keys and addresses that can be asked for this model."""
     lanes = getattr(provider, "lanes", None)
     return [model.id] if lanes is None else [f"{model.id} at {name}" for name in lanes(model)]
-
-
-def _asked(
-    provider: Provider | LanedProvider, prompt: RenderedPrompt, lane: int
-) -> Awaitable[Completion]:
-    if lane == 0:
-        return provider.complete(prompt)
-    assert isinstance(provider, LanedProvider)
-    return provider.complete(prompt, lane=lane)
 
 
 def _elsewhere(lanes: Sequence[Lane], lane: Lane, error: ProviderError) -> Sequence[Lane]:
@@ -240,22 +278,22 @@ def _given_back(line: Line, slot: Slot) -> Iterator[None]:
     line.give_back(slot)
 
 
-def _attempt_limit_s(prompt: RenderedPrompt) -> float:
-    return prompt.model.timeout_s or ATTEMPT_TIMEOUT_S
+def _attempt_limit_s(model: ModelSettings) -> float:
+    return model.timeout_s or ATTEMPT_TIMEOUT_S
 
 
-def _timed_out(provider: Provider, prompt: RenderedPrompt, left_s: float) -> ProviderError:
+def _timed_out(provider: str, model: ModelSettings, left_s: float) -> ProviderError:
     """The limit that was hit is named: raising the other would not help."""
-    limit_s, name = _attempt_limit_s(prompt), "timeout_s"
+    limit_s, name = _attempt_limit_s(model), "timeout_s"
     whose = ""
     if left_s < limit_s:
-        limit_s, name = prompt.model.run_timeout_s or RUN_TIMEOUT_S, "run_timeout_s"
+        limit_s, name = model.run_timeout_s or RUN_TIMEOUT_S, "run_timeout_s"
         whose = "the run's "
     return ProviderTimeout(
-        f"{prompt.model.id} gave no answer within {whose}{limit_s:g} s; "
+        f"{model.id} gave no answer within {whose}{limit_s:g} s; "
         f"raise {name} in the model settings if it needs longer",
-        provider=provider.name,
-        model=prompt.model.name or "",
+        provider=provider,
+        model=model.name or "",
         retryable=name == "timeout_s",
     )
 

@@ -66,6 +66,7 @@ from p2re_eval.records.suite import (
 )
 from p2re_eval.records.trace import (
     Completion,
+    Embeddings,
     Exposure,
     Fault,
     Span,
@@ -82,6 +83,7 @@ __all__ = [
     "Comparison",
     "Completion",
     "Delta",
+    "Embeddings",
     "Evaluation",
     "EvaluationKind",
     "Example",
