@@ -20,7 +20,7 @@ LAYERS = [
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
     {"plugins", "engine", "tally"},
     {"compare"},
-    {"gates"},
+    {"gates", "baselines"},
     {"planning"},
     {"pipeline"},
     {"report"},

@@ -14,7 +14,7 @@ from p2re_eval.gates import Gate, decide
 from p2re_eval.planning import PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin.explain import explain_broken, explain_failure
 from p2re_eval.records import GateVerdict, Place, Result
-from p2re_eval.tally import tally
+from p2re_eval.tally import Tally
 
 if TYPE_CHECKING:
     from p2re_eval.pytest_plugin.session import P2RESession
@@ -46,6 +46,7 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         plan = self.p2re.harness.plan(self.path)
+        self.p2re.planned[plan.suite.path] = len(plan.runs)
         for prompt in plan.suite.prompts:
             yield PromptNode.from_parent(self, name=prompt, plan=plan)
         for gate in plan.gates:
@@ -202,13 +203,17 @@ def verdict_of(
     A selected run that left no result (a worker died, the disk was full) leaves a gate that would
     have been met undecided: the missing ones might have closed it.
     """
-    counted = tally(results)
+    counted, runs = Tally(), 0
+    for result in results:
+        runs += 1
+        if gate.selects(result):
+            counted.add(result)
     verdict = decide(gate, counted)
     notes = [verdict.explanation]
     if selected != planned:
         notes.append(f"decided on the {selected} selected of {planned} runs")
     passed = verdict.passed
-    if counted.runs < selected:
-        notes.append(f"{selected - counted.runs} of {selected} selected runs left no result")
+    if runs < selected:
+        notes.append(f"{selected - runs} of {selected} selected runs left no result")
         passed = None if passed else passed
     return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})

@@ -18,6 +18,7 @@ from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin import distributed
 from p2re_eval.pytest_plugin.ahead import Ahead
+from p2re_eval.pytest_plugin.comparing import Comparing
 from p2re_eval.pytest_plugin.items import (
     AnsweredBadly,
     CaseItem,
@@ -34,7 +35,7 @@ from p2re_eval.pytest_plugin.summary import (
     summarize_session,
     write_reports,
 )
-from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.records import Comparison, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
 
@@ -71,6 +72,9 @@ class P2RESession:
         self._provenance = Provenance(config.rootpath)
         self._ahead: Ahead | None = None
         self.selected: dict[str, int] = {}
+        self.planned: dict[str, int] = {}
+        self.comparing = Comparing(self)
+        self.comparison: Comparison | None = None
         self._grace_s = GRACE_S
         self._marks: set[str] = set()
 
@@ -130,6 +134,7 @@ class P2RESession:
         if self._ahead is not None and self.selected:
             self._provenance.start()
             try:
+                self.comparing.prepare()
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
@@ -138,9 +143,11 @@ class P2RESession:
         """The result of a selected run, waited for. Raises NotRun, StoreError, RenderError."""
         assert self._ahead is not None
         try:
-            return self._ahead.result(planned)
+            result = self._ahead.result(planned)
         except CancelledError:
             raise NotRun("the session was stopped") from None
+        self.comparing.follow(planned, result)
+        return result
 
     def decide(self, gate: Gate, plan: SuitePlan) -> GateVerdict:
         """A gate's verdict on the selected runs; a gate selected alone runs its whole suite."""
@@ -153,8 +160,11 @@ class P2RESession:
 
     def decide_on(self, gate: Gate, suite: str, *, selected: int, planned: int) -> GateVerdict:
         """A gate's verdict on what is recorded of a suite: so many runs of those planned."""
-        results = self.harness.results(suite=suite)
-        verdict = verdict_of(gate, results, selected=selected, planned=planned)
+        if gate.relative is not None:
+            verdict = self.comparing.verdict(gate, suite, selected=selected, planned=planned)
+        else:
+            results = self.harness.results(suite=suite)
+            verdict = verdict_of(gate, results, selected=selected, planned=planned)
         verdict = verdict.model_copy(update={"suite": suite})
         self.verdicts.append(verdict)
         return verdict
@@ -210,6 +220,8 @@ class P2RESession:
 
     @pytest.hookimpl(trylast=True)  # xdist has ended its workers by then
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self.interrupted and self.harness.used:
+            self.comparing.wait()
         self._stop("the session has ended")
         self.harness.loop.settle(self._grace_s)
         if distributed.is_worker(self.config):
@@ -242,7 +254,11 @@ class P2RESession:
                 "planned": sum(self.selected.values()),
             }
         )
-        self.harness.finish(experiment)
+        self.comparing.finish(experiment)
+        self.comparison = self.comparing.comparison()
+        settings = {**experiment.settings, **self.comparing.settings()}
+        experiment = experiment.model_copy(update={"settings": settings})
+        self.harness.finish(experiment, self.comparison)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.harness.used:

@@ -74,6 +74,7 @@ def _print_report(session: P2RESession, terminal: Any) -> None:
     report = terminal_report(
         session.harness.experiment,
         summarize(session.harness.results()),
+        comparison=session.comparison,
         color=terminal.hasmarkup,
         width=session.config.get_terminal_writer().fullwidth,
     )
@@ -90,7 +91,9 @@ def _written(what: str, path: Path, write: Callable[[], None]) -> ReportFile:
 
 def _write(session: P2RESession, path: Path) -> None:
     harness = session.harness
-    write_report(path, harness.experiment, harness.results, harness.store.read_trace)
+    write_report(
+        path, harness.experiment, harness.results, harness.store.read_trace, session.comparison
+    )
 
 
 def _append(session: P2RESession, path: Path) -> None:

@@ -28,6 +28,7 @@ from p2re_eval.records.comparison import (
     Judgement,
     Observation,
     Observed,
+    Revision,
     Side,
     SideFigures,
     Tries,
@@ -37,7 +38,6 @@ from p2re_eval.records.evaluation import (
     Experiment,
     GateVerdict,
     Result,
-    Revision,
     Score,
     Session,
 )
