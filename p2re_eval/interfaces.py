@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Experiment, ModelSettings, RenderedPrompt
 
 
 class Clock(Protocol):
@@ -80,6 +80,16 @@ class Requirements:
 
 
 ProviderFactory: TypeAlias = Callable[[ProviderContext], Provider]
+
+
+class ExperimentLog(Protocol):
+    """The recorded experiments, as a plug-in that chooses among them sees them."""
+
+    def list_experiments(self, limit: int = 20) -> list[Experiment]:
+        """The newest first."""
+
+    def read_experiment(self, experiment_id: str) -> Experiment:
+        """The one whose id is or begins so. Raises NoSuchRecord."""
 
 
 class ScoringContext(Protocol):
