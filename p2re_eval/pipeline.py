@@ -27,6 +27,7 @@ from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
 from p2re_eval.plugins import Plugins
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
+    JSON,
     Case,
     Comparison,
     Completion,
@@ -129,15 +130,18 @@ class Harness:
         return open_budget(wanted, path, experiment_id, clock=self.clock)
 
     @cached_property
-    def runner(self) -> Runner:
-        caller = Caller(
+    def caller(self) -> Caller:
+        return Caller(
             self.providers,
             clock=self.clock,
             concurrency=self.settings.concurrency,
             retry=self.settings.retry,
             budget=self.budget,
         )
-        return Runner(caller, self.store, clock=self.clock)
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(self.caller, self.store, clock=self.clock)
 
     @property
     def used(self) -> bool:
@@ -161,6 +165,10 @@ class Harness:
         """
         assert self.runner  # made here, in the calling thread: the parts are not made twice
         return self.loop.submit_all([evaluate_case(planned, self) for planned in runs])
+
+    def limits(self) -> dict[str, JSON]:
+        """What the services' limits did to the calls so far; see :meth:`Caller.limits`."""
+        return self.caller.limits() if "caller" in self.__dict__ else {}
 
     def stop(self, reason: str) -> None:
         """No new call from here on; calls in flight may still land."""

@@ -10,6 +10,7 @@ import click
 from p2re_eval.errors import P2REError
 
 _COMMANDS = {
+    "capture": "p2re_eval.cli.capture:capture",
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
     "init": "p2re_eval.cli.init:init",
@@ -19,7 +20,9 @@ _COMMANDS = {
     "providers": "p2re_eval.cli.providers:providers",
     "record": "p2re_eval.cli.record:record",
     "run": "p2re_eval.cli.run:run",
+    "stats": "p2re_eval.cli.stats:stats",
     "schema": "p2re_eval.cli.schema:schema",
+    "serve": "p2re_eval.cli.serve:serve",
     "traces": "p2re_eval.cli.traces:traces",
 }
 

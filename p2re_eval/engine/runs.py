@@ -156,9 +156,9 @@ class Runner:
         except ProviderError as error:
             trace = turn.trace or self._begun(run, key)
             return self._finish(_failed(trace, error, self._clock))
-        except (asyncio.CancelledError, NotRun):
+        except (asyncio.CancelledError, NotRun) as error:
             if turn.trace is not None:
-                self._finish(_interrupted(turn.trace, self._clock))
+                self._finish(_interrupted(turn.trace, error, self._clock))
             raise
         assert turn.trace is not None
         return self._finish(_answered(turn.trace, answer, self._clock))
@@ -294,7 +294,8 @@ def _failed(trace: Trace, error: ProviderError, clock: Clock) -> Trace:
     return trace.model_copy(update={**update, "attempts": error.attempts})
 
 
-def _interrupted(trace: Trace, clock: Clock) -> Trace:
-    fault = Fault(kind="interrupted", message="the session was stopped before the answer came")
+def _interrupted(trace: Trace, error: BaseException, clock: Clock) -> Trace:
+    why = str(error) or "the session was stopped before the answer came"
+    fault = Fault(kind="interrupted", message=why)
     update = {"status": "ABANDONED", "end_ns": clock.now_ns(), "fault": fault}
     return trace.model_copy(update=update)

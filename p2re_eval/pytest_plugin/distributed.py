@@ -116,6 +116,7 @@ class _Worker:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         self._hand("p2re_compared", self._session.comparing.share())
+        self._hand("p2re_limits", self._session.harness.limits())
 
     def _hand(self, name: str, value: object) -> None:
         self._config.workeroutput[name] = json.dumps(value)  # type: ignore[attr-defined]
@@ -170,6 +171,7 @@ class _Controller:
         gates = json.loads(output.get("p2re_gates", "[]"))
         self._gates.update({gate["nodeid"]: gate for gate in gates})
         self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
+        self._session.worker_limits.append(json.loads(output.get("p2re_limits", "{}")))
         if self._session.shard is not None:
             told = json.loads(output.get("p2re_shard", "{}"))
             self._session.shard.suites.update(told.get("suites", {}))

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest._code.code import TerminalRepr
 
 from p2re_eval.errors import NotRun, P2REError
 from p2re_eval.gates import Gate
 from p2re_eval.planning import PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin.explain import (
     as_failure,
+    broken_reason,
     explain_broken,
     explain_failure,
     failure_reason,
@@ -33,9 +35,10 @@ _TAKEN_MARKS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filter
 class AnsweredBadly(Exception):
     """The model's answer did not satisfy the case."""
 
-    def __init__(self, result: Result, *, tolerated: bool) -> None:
-        super().__init__(explain_failure(result))
+    def __init__(self, result: Result, *, threshold: float | None, tolerated: bool) -> None:
+        super().__init__(explain_failure(result, threshold=threshold))
         self.result = result
+        self.reason = failure_reason(result, threshold=threshold)
         self.tolerated = tolerated
 
 
@@ -46,6 +49,17 @@ class Quarantined(Exception):
         broke = result.outcome in {"error", "unscored"}
         super().__init__(explain_broken(result) if broke else explain_failure(result))
         self.result = result
+
+
+class MachineBroke(Exception):
+    """There is no verdict on the answer: the provider or a scorer broke."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(explain_broken(result))
+        self.result = result
+
+    def shown(self) -> TerminalRepr:
+        return as_failure(str(self), broken_reason(self.result), self.result.place)
 
 
 class GateNotMet(Exception):
@@ -128,7 +142,7 @@ class CaseItem(pytest.Item):
             pytest.skip(f"not run: {result.fault.message if result.fault else ''}")
         if result.outcome in {"error", "unscored"} and result.quarantine is None:
             self.user_properties += _properties(result)
-            pytest.fail(explain_broken(result), pytrace=False)
+            raise MachineBroke(result)
         self._result = result
 
     def runtest(self) -> None:
@@ -138,14 +152,15 @@ class CaseItem(pytest.Item):
         if result.outcome != "passed" and result.quarantine is not None:
             raise Quarantined(result)
         if result.outcome == "failed":
-            raise AnsweredBadly(result, tolerated=bool(self.plan.gates))
+            threshold, tolerated = self.run.threshold, bool(self.plan.gates)
+            raise AnsweredBadly(result, threshold=threshold, tolerated=tolerated)
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
     ) -> str | Any:
         if isinstance(excinfo.value, AnsweredBadly):
-            result = excinfo.value.result
-            return as_failure(str(excinfo.value), failure_reason(result), result.place)
+            error = excinfo.value
+            return as_failure(str(error), error.reason, error.result.place)
         if isinstance(excinfo.value, Quarantined):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)

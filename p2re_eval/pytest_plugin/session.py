@@ -14,6 +14,7 @@ import pytest
 
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.engine.budget import BudgetSettings
+from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NotRun, P2REError, UsageError
 from p2re_eval.forecast import Forecast, forecast
 from p2re_eval.gates import Gate
@@ -26,6 +27,7 @@ from p2re_eval.pytest_plugin.items import (
     AnsweredBadly,
     CaseItem,
     GateItem,
+    MachineBroke,
     Quarantined,
     SuiteFile,
     call_report,
@@ -77,6 +79,7 @@ class P2RESession:
         self._collector_was_on = collector_was_on
         self.harness = Harness(_settings(config), experiment=_experiment(config))
         self.verdicts: list[GateVerdict] = []
+        self.worker_limits: list[dict[str, JSON]] = []
         self.reports: list[ReportFile] = []
         self.fault: str | None = None
         self.interrupted = False
@@ -211,7 +214,9 @@ class P2RESession:
         if call.when == "call":
             item.stash[call_report] = report
         error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, AnsweredBadly) and error.tolerated:
+        if isinstance(error, MachineBroke):
+            report.longrepr = error.shown()
+        elif isinstance(error, AnsweredBadly) and error.tolerated:
             report.outcome = "skipped"
             report.wasxfail = "answered badly; the suite's gates decide"
             report.p2re_missed = True  # type: ignore[attr-defined]
@@ -286,6 +291,7 @@ class P2RESession:
         revision, packages = self._provenance.found()
         experiment = self.harness.experiment.model_copy(
             update={
+                "settings": self._ended_settings(),
                 "ended_ns": self.harness.clock.now_ns(),
                 "status": "INTERRUPTED" if self.interrupted else "COMPLETE",
                 "suites": tuple(self.selected),
@@ -293,7 +299,6 @@ class P2RESession:
                 "packages": packages,
                 "verdicts": tuple(self.verdicts),
                 "planned": sum(self.selected.values()),
-                "settings": self._ended_settings(),
             }
         )
         self.comparing.finish(experiment)
@@ -304,6 +309,9 @@ class P2RESession:
 
     def _ended_settings(self) -> dict[str, JSON]:
         settings = {**self.harness.experiment.settings, **spending(self.harness)}
+        limits = merged([self.harness.limits(), *self.worker_limits])
+        if limits:
+            settings["limits"] = limits
         if self.shard is not None:
             settings["p2re_shard"] = self.shard.told()
         return settings

@@ -17,6 +17,7 @@ from p2re_eval.report.wording import (
     answers_text,
     budget_text,
     cost_text,
+    limits_text,
     quarantine_text,
     reasons,
     revision_text,
@@ -96,9 +97,9 @@ def _gates(experiment: Experiment) -> str:
 
 
 def _figures(rows: Sequence[Row]) -> str:
-    titles = ["suite", "prompt", "model", "pass rate", "95 %", "cases", "failed", "errors"]
-    titles += ["not run", "tokens in/out", "cost", "p50", "p95"]
-    body = table(titles, "lllrrrrrrrrrr", [_figure_cells(row) for row in rows])
+    titles = ["suite", "prompt", "model", "pass rate", "95 %", "cases", "passed", "failed"]
+    titles += ["error", "unscored", "not run", "tokens in/out", "cost", "p50", "p95"]
+    body = table(titles, "lllrrrrrrrrrrrr", [_figure_cells(row) for row in rows])
     return "\n### Prompts and models\n" + body
 
 
@@ -113,8 +114,10 @@ def _figure_cells(row: Row) -> list[str]:
         UNKNOWN if rate is None else escape(share_text(rate.rate)),
         UNKNOWN if rate is None else f"{rate.low * 100:.0f} to {rate.high * 100:.0f}",
         f"{figures.cases:,}{times}",
+        f"{counts.passed:,}",
         f"{counts.failed:,}",
-        f"{counts.error + counts.unscored:,}",
+        f"{counts.error:,}",
+        f"{counts.unscored:,}",
         f"{counts.not_run:,}",
         f"{sum_text(figures.input_tokens)}/{sum_text(figures.output_tokens)}",
         sum_text(figures.cost_usd, money=True),
@@ -209,6 +212,7 @@ def _facts(experiment: Experiment, summary: Summary) -> str:
         ("budget", escape(budget_text(experiment) or "")),
         ("saved by early stop", escape(saved_text(summary) or "")),
         ("revision", code(revision_text(experiment) or "")),
+        *(("limits", escape(text)) for text in limits_text(experiment)),
         ("run again", code(again(experiment) or "")),
         ("experiment", code(experiment.experiment_id)),
     ]

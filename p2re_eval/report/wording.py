@@ -10,6 +10,9 @@ from p2re_eval.quantities import count_text, money_text, number_text, tokens_tex
 from p2re_eval.records import Experiment, Result
 from p2re_eval.report.summary import Miss, Summary, Total
 
+MOST_CUTS = 6
+"""How many of a lane's cuts are spelt out, the last ones."""
+
 
 def again(experiment: Experiment) -> str | None:
     """The command that runs the same again; ``None`` when nobody wrote it down."""
@@ -47,6 +50,20 @@ def reasons(result: Result) -> Iterator[str]:
         elif evaluation.score is not None and evaluation.score.passed is False:
             told = evaluation.score.explanation or f"value {number_text(evaluation.score.value)}"
             yield f"{evaluation.name}: {told}"
+
+
+def limits_text(experiment: Experiment) -> Iterator[str]:
+    """What a service's limits did to the run: calls in flight after each refusal, and what was not
+    run because nothing answered any more. Nothing where it all went as asked."""
+    limits = experiment.settings.get("limits")
+    for name, told in sorted(limits.items() if isinstance(limits, dict) else ()):
+        if told.get("cuts"):
+            steps = " -> ".join(f"{n:,}" for n in (told["reached"], *told["cuts"][-MOST_CUTS:]))
+            cuts = count_text(len(told["cuts"]), "cut")
+            yield f"{name}: {steps} in flight as it refused calls ({cuts}), {told['now']:,} at last"
+        if told.get("closed"):
+            lost = f"{count_text(told['not_run'], 'run')} not run: " if told["not_run"] else ""
+            yield f"{lost}{told['closed']}"
 
 
 def answers_text(summary: Summary) -> str:
@@ -107,7 +124,7 @@ def quarantine_text(miss: Miss) -> str:
 def _spent(summary: Summary) -> str:
     """How much of the cost is new: answers from the cache or a recording were paid for before."""
     sources, live = summary.figures.sources, summary.figures.live_cost_usd
-    if not sources.cache and not sources.replay:
+    if not summary.figures.cost_usd.value or (not sources.cache and not sources.replay):
         return ""
     if not sources.live:
         return ", none of it spent now"
