@@ -20,7 +20,7 @@ LAYERS = [
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
     {"plugins", "engine", "tally", "service"},
     {"compare"},
-    {"gates"},
+    {"gates", "baselines"},
     {"planning", "verdicts"},
     {"stopping", "results", "merging"},
     {"pipeline", "tracing"},

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from p2re_eval import stats
 from p2re_eval.compare.changes import changes_of
 from p2re_eval.compare.deltas import Asked, deltas_of
 from p2re_eval.compare.flips import flips_of
-from p2re_eval.compare.pairing import by_case, listed, pair_up
+from p2re_eval.compare.pairing import Pairing, by_case, listed, pair_up
 from p2re_eval.compare.sample import Sample, sample_of
 from p2re_eval.quantities import count_text
 from p2re_eval.records import (
@@ -29,6 +30,53 @@ SEED = 20250
 """Every resampling starts here unless told otherwise; the comparison keeps it."""
 
 
+@dataclass(frozen=True)
+class Match:
+    """Two experiments paired case by case, ready for any question about them.
+
+    ``partial`` says that only some cases were selected: what the older side has beyond them is
+    then no news.
+    """
+
+    before: Sample
+    after: Sample
+    pairing: Pairing
+    partial: str = ""
+
+    @property
+    def same_runs(self) -> bool:
+        """Whether both sides are the same recorded runs: then nothing can have changed."""
+        pairs = list(self.pairing.pairs)
+        return bool(pairs) and all(
+            None not in (traces := [one.trace_id for one in pair.before])
+            and traces == [one.trace_id for one in pair.after]
+            for pair in pairs
+        )
+
+    def deltas(
+        self,
+        metrics: Collection[str],
+        *,
+        confidence: float = stats.CONFIDENCE,
+        seed: int = SEED,
+    ) -> tuple[Delta, ...]:
+        """How far these metrics moved for each prompt and model, adjusted for one another."""
+        asked = Asked(confidence, seed, frozenset(metrics))
+        return adjusted(tuple(deltas_of(self.pairing, asked)))
+
+
+def match(
+    before: Sample,
+    after: Sample,
+    *,
+    partial: str = "",
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Match:
+    """The two experiments paired; ``tell`` hears what is being done, which may take seconds."""
+    cases = [_read(sample, tell) for sample in (before, after)]
+    return Match(before, after, pair_up(*cases), partial)
+
+
 def compare(
     before: Sample,
     after: Sample,
@@ -39,13 +87,8 @@ def compare(
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Comparison:
     """The two experiments side by side, paired by (suite, prompt, model, case) and averaged over
-    the repeats of a case first.
-
-    ``partial`` says that only some cases were selected: what the older side has beyond them is
-    then no news. ``tell`` hears what is being done.
-    """
-    cases = [_read(sample, tell) for sample in (before, after)]
-    pairing = pair_up(*cases)
+    the repeats of a case first; see :class:`Match` and :func:`match` for the parameters."""
+    pairing = match(before, after, partial=partial, tell=tell).pairing
     fair = sum(pair.refused is None for pair in pairing.pairs)
     tell(f"comparing {count_text(fair, 'case')}")
     moved = flips_of(pairing, before, after)

@@ -5,7 +5,13 @@ from p2re_eval.stats.bootstrap import bca_interval, bootstrap_means, percentile_
 from p2re_eval.stats.means import CONFIDENCE, Mean, deviation, mean, mean_interval, percentile
 from p2re_eval.stats.multiple import holm
 from p2re_eval.stats.paired import Difference, flip_difference, mean_difference
-from p2re_eval.stats.power import POWER, cases_needed, detectable_drop, independent_sd
+from p2re_eval.stats.power import (
+    POWER,
+    cases_needed,
+    chance_variance,
+    detectable_drop,
+    repeats_needed,
+)
 from p2re_eval.stats.proportions import (
     Proportion,
     fisher_exact,
@@ -28,6 +34,7 @@ __all__ = [
     "bca_interval",
     "bootstrap_means",
     "cases_needed",
+    "chance_variance",
     "cohen_kappa",
     "detectable_drop",
     "deviation",
@@ -35,7 +42,6 @@ __all__ = [
     "flip_difference",
     "flip_interval",
     "holm",
-    "independent_sd",
     "judge_agreement",
     "mcnemar",
     "mcnemar_one_sided",
@@ -47,5 +53,6 @@ __all__ = [
     "pass_rate",
     "percentile",
     "percentile_interval",
+    "repeats_needed",
     "wilson_interval",
 ]

@@ -16,21 +16,27 @@ _COLUMNS = (
     "rules_hash, fingerprint, model_answered, trace_id, source, cost_usd, input_tokens, "
     "output_tokens, duration_ns"
 )
+_LAST = "\U0010ffff"
+"""Comes after every suite's path."""
 _HASHES = slice(9, 12)
 _TRACE_ID = 13
 
 
-def observations(connection: sqlite3.Connection, experiment_id: str) -> Iterator[Observation]:
-    """The results of an experiment by suite and position, each with its scores."""
+def observations(
+    connection: sqlite3.Connection, experiment_id: str, suite: str | None = None
+) -> Iterator[Observation]:
+    """The results of an experiment (of one suite where it is named) by suite and position, each
+    with its scores; without those in quarantine, which decide nothing."""
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples
-    at: tuple[object, ...] = ("", -1, 0)
+    at: tuple[object, ...] = (suite or "", -1, 0)
+    last = _LAST if suite is None else suite
     while True:
         rows = cursor.execute(
             f"SELECT {_COLUMNS}, position, id FROM results "  # noqa: S608 - our own columns
             "WHERE experiment_id = ? AND (suite, position, id) > (?, ?, ?) "
-            "ORDER BY suite, position, id LIMIT ?",
-            (experiment_id, *at, _PAGE),
+            "AND suite <= ? AND quarantine IS NULL ORDER BY suite, position, id LIMIT ?",
+            (experiment_id, *at, last, _PAGE),
         ).fetchall()
         scores = _scores(cursor, experiment_id, rows)
         for row in rows:
