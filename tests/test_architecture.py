@@ -23,6 +23,7 @@ LAYERS = [
     {"gates", "baselines"},
     {"planning"},
     {"pipeline"},
+    {"rescoring"},
     {"report"},
     {"pytest_plugin", "cli"},
 ]

@@ -235,8 +235,11 @@ def _scorers(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _same_version(pair: Pair, name: str) -> bool:
+    """Also of a case that one side did not score at all: it is then left out, and counted."""
     before, after = scorer_versions(pair.before), scorer_versions(pair.after)
-    return not differ(before.get(name), after.get(name)) and (name in before or name in after)
+    if not before or not after:
+        return name in before or name in after
+    return name in before and name in after and not differ(before[name], after[name])
 
 
 def _cluster(pair: Pair) -> str | None:
