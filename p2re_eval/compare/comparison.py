@@ -57,7 +57,7 @@ class Match:
         seed: int = SEED,
     ) -> tuple[Delta, ...]:
         """How far these metrics moved for each prompt and model, adjusted for one another."""
-        asked = Asked(confidence, seed, frozenset(metrics))
+        asked = Asked(confidence, seed, metrics=frozenset(metrics))
         return adjusted(tuple(deltas_of(self.pairing, asked)))
 
 

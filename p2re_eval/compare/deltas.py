@@ -20,6 +20,7 @@ class Asked:
 
     confidence: float
     seed: int
+    resamples: int = stats.RESAMPLES
     metrics: frozenset[str] | None = None
     """Those that are wanted; ``None``: all."""
 
@@ -159,7 +160,14 @@ def _difference(
     named: list[object] | None = None
     if any(clusters):  # a case without a cluster is one of its own
         named = [cluster or index for index, cluster in enumerate(clusters)]
-    return stats.mean_difference(differences, named, asked.confidence, seed=asked.seed, scale=scale)
+    return stats.mean_difference(
+        differences,
+        named,
+        asked.confidence,
+        seed=asked.seed,
+        resamples=asked.resamples,
+        scale=scale,
+    )
 
 
 def _delta(

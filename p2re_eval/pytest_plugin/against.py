@@ -92,7 +92,7 @@ class Against:
         """Start the counterpart of a run that has its result, or take that. Raises StoreError."""
         try:
             other = self._counterpart(planned)
-            prompt = None if other is None else rendered(other, self._harness.library)
+            prompt = None if other is None else rendered(other, self._harness)
         except RenderError as error:
             self.add(0, {str(error): 1})
             return

@@ -6,6 +6,7 @@ Times are integer nanoseconds since the epoch, UTC; durations are nanoseconds; c
 
 from p2re_eval.records.base import (
     JSON,
+    MODEL_KINDS,
     EvaluationKind,
     FinishReason,
     Outcome,
@@ -34,6 +35,7 @@ from p2re_eval.records.comparison import (
     Tries,
 )
 from p2re_eval.records.evaluation import (
+    CapturedSpan,
     Evaluation,
     Experiment,
     GateVerdict,
@@ -60,11 +62,13 @@ from p2re_eval.records.prompt import (
 from p2re_eval.records.suite import (
     Case,
     GateSpec,
+    Quarantine,
     ScorerSpec,
     Suite,
 )
 from p2re_eval.records.trace import (
     Completion,
+    Exposure,
     Fault,
     Span,
     Trace,
@@ -73,6 +77,8 @@ from p2re_eval.records.trace import (
 
 __all__ = [
     "JSON",
+    "MODEL_KINDS",
+    "CapturedSpan",
     "Case",
     "Change",
     "ChangeKind",
@@ -83,6 +89,7 @@ __all__ = [
     "EvaluationKind",
     "Example",
     "Experiment",
+    "Exposure",
     "Fault",
     "FinishReason",
     "Flip",
@@ -100,6 +107,7 @@ __all__ = [
     "Place",
     "Price",
     "PromptTemplate",
+    "Quarantine",
     "Record",
     "RenderedPrompt",
     "Result",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
+    CapturedSpan,
     Evaluation,
     Experiment,
     PromptTemplate,
@@ -14,6 +16,9 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
+
+if TYPE_CHECKING:
+    from p2re_eval.store.trace_writes import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,14 @@ class StartSession:
     write: Literal["start_session"] = "start_session"
 
 
+@dataclass(frozen=True, slots=True)
+class SaveSpans:
+    """Spans of other programs, in any order; what they say twice is kept once."""
+
+    spans: tuple[CapturedSpan, ...]
+    write: Literal["save_spans"] = "save_spans"
+
+
 Job: TypeAlias = (
     BeginTrace
     | FinishTrace
@@ -91,4 +104,16 @@ Job: TypeAlias = (
     | FinishExperiment
     | SavePromptVersion
     | StartSession
+    | SaveSpans
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An edit that somebody waits for (a pin, a label, a deletion); never kept for later."""
+
+    apply: Callable[[Transaction], None]
+
+
+Write: TypeAlias = Job | Change
+"""Whatever the writer takes."""

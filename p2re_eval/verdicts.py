@@ -1,0 +1,35 @@
+"""What a gate comes to on the results that are recorded of a suite, and what it was decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from p2re_eval.gates import Gate, decide
+from p2re_eval.records import GateVerdict, Result
+from p2re_eval.tally import Tally
+
+
+def verdict_of(
+    gate: Gate, results: Iterator[Result], *, selected: int, planned: int
+) -> GateVerdict:
+    """The gate's verdict, and what it was decided on.
+
+    A selected run that left no result (a worker died, the disk was full) or was not made for want
+    of money leaves a gate that would have been met undecided: it might have closed it.
+    """
+    everything, counted = Tally(), Tally()
+    for result in results:
+        everything.add(result)
+        if gate.selects(result):
+            counted.add(result)
+    verdict = decide(gate, counted)
+    notes = [verdict.explanation]
+    if selected != planned:
+        notes.append(f"decided on the {selected} selected of {planned} runs")
+    passed = verdict.passed
+    missing = selected - everything.recorded
+    if missing > 0:
+        notes.append(f"{missing} of {selected} selected runs left no result")
+    if missing > 0 or everything.unpaid:
+        passed = None if passed else passed
+    return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})
