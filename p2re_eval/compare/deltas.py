@@ -20,6 +20,7 @@ class Asked:
 
     confidence: float
     seed: int
+    resamples: int = stats.RESAMPLES
     metrics: frozenset[str] | None = None
     """Those that are wanted; ``None``: all."""
 
@@ -44,6 +45,9 @@ def deltas_of(pairing: Pairing, asked: Asked) -> Iterator[Delta]:
 
 def passed_scored(repeats: Repeats) -> tuple[int, int]:
     """How many of a case's repeats passed, and how many were scored."""
+    if len(repeats) == 1:
+        outcome = repeats[0].outcome
+        return int(outcome == "passed"), int(outcome in {"passed", "failed"})
     passed = sum(one.outcome == "passed" for one in repeats)
     return passed, passed + sum(one.outcome == "failed" for one in repeats)
 
@@ -159,7 +163,14 @@ def _difference(
     named: list[object] | None = None
     if any(clusters):  # a case without a cluster is one of its own
         named = [cluster or index for index, cluster in enumerate(clusters)]
-    return stats.mean_difference(differences, named, asked.confidence, seed=asked.seed, scale=scale)
+    return stats.mean_difference(
+        differences,
+        named,
+        asked.confidence,
+        seed=asked.seed,
+        resamples=asked.resamples,
+        scale=scale,
+    )
 
 
 def _delta(
@@ -235,8 +246,11 @@ def _scorers(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _same_version(pair: Pair, name: str) -> bool:
+    """Also of a case that one side did not score at all: it is then left out, and counted."""
     before, after = scorer_versions(pair.before), scorer_versions(pair.after)
-    return not differ(before.get(name), after.get(name)) and (name in before or name in after)
+    if not before or not after:
+        return name in before or name in after
+    return name in before and name in after and not differ(before[name], after[name])
 
 
 def _cluster(pair: Pair) -> str | None:
