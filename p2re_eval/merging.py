@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+from p2re_eval.baselines import choose
 from p2re_eval.clock import new_trace_id
-from p2re_eval.errors import NoSuchRecord, UsageError
-from p2re_eval.gates import parse_gate
+from p2re_eval.compare import match, recorded
+from p2re_eval.errors import NoSuchRecord, P2REError, UsageError
+from p2re_eval.gates import Gate, decide_regression, parse_gate
 from p2re_eval.interfaces import Clock
-from p2re_eval.records import JSON, Evaluation, Experiment, GateSpec, GateVerdict, Place, Result
+from p2re_eval.records import (
+    JSON,
+    Evaluation,
+    Experiment,
+    GateSpec,
+    GateVerdict,
+    Place,
+    Result,
+    Trace,
+)
 from p2re_eval.store import Store
 from p2re_eval.verdicts import verdict_of
 
@@ -52,7 +64,8 @@ def merge(stores: Sequence[Store], out: Store, *, clock: Clock) -> Experiment:
     out.start_experiment(whole)
     for share in shares:
         _copy(share, out, whole.experiment_id)
-    verdicts = tuple(_verdicts(shares[0].shard, out, whole.experiment_id))
+    whole = _with_baseline(shares, out, whole)
+    verdicts = tuple(_verdicts(shares[0].shard, out, whole))
     whole = whole.model_copy(update={"verdicts": verdicts})
     out.finish_experiment(whole)
     return whole
@@ -146,7 +159,7 @@ def _copy(share: Share, out: Store, experiment_id: str) -> None:
                 trace = share.store.read_trace(result.trace_id)
             except NoSuchRecord:
                 trace = None
-            if trace is not None:
+            if trace is not None and not _is_copied(trace, share):
                 mine = trace.experiment_id == share.experiment.experiment_id
                 update = {"experiment_id": experiment_id} if mine else {}
                 out.finish_trace(trace.model_copy(update=update))
@@ -154,6 +167,11 @@ def _copy(share: Share, out: Store, experiment_id: str) -> None:
         written = out.save_result(moved, moved.evaluations)
     if written is not None:
         written.result()
+
+
+def _is_copied(trace: Trace, share: Share) -> bool:
+    """Whether the run is that of the experiment beside which this one was made."""
+    return trace.experiment_id in {share.experiment.settings.get("baseline_of", "")}
 
 
 def _moved(result: Result, experiment_id: str) -> Result:
@@ -172,7 +190,39 @@ def _moved_evaluation(evaluation: Evaluation, experiment_id: str) -> Evaluation:
     )
 
 
-def _verdicts(shard: Mapping[str, Any], out: Store, experiment_id: str) -> Iterator[GateVerdict]:
+def _with_baseline(shares: Sequence[Share], out: Store, whole: Experiment) -> Experiment:
+    """The whole with the other side that `--p2re-against` ran beside each share, made whole too."""
+    twins = [twin for share in shares if (twin := _twin(share)) is not None]
+    if len(twins) < len(shares):
+        return whole
+    first = twins[0].experiment
+    other = first.model_copy(
+        update={
+            "experiment_id": new_trace_id(whole.started_ns + 1_000_000),
+            "settings": {**first.settings, "baseline_of": whole.experiment_id},
+            "suites": whole.suites,
+            "planned": whole.planned,
+            "ended_ns": whole.ended_ns,
+        }
+    )
+    out.start_experiment(other)
+    for twin in twins:
+        _copy(twin, out, other.experiment_id)
+    out.finish_experiment(other)
+    settings = {**whole.settings, "baseline": other.experiment_id}
+    return whole.model_copy(update={"settings": settings})
+
+
+def _twin(share: Share) -> Share | None:
+    mine = share.experiment.experiment_id
+    for one in share.store.list_experiments(_LOOKED_AT):
+        if one.settings.get("baseline_of") == mine:
+            return Share(share.store, one)
+    return None
+
+
+def _verdicts(shard: Mapping[str, Any], out: Store, whole: Experiment) -> Iterator[GateVerdict]:
+    experiment_id = whole.experiment_id
     counts = {suite["suite"]: suite for suite in shard["suites"]}
     for wanted in shard["gates"]:
         suite = wanted["suite"]
@@ -180,7 +230,23 @@ def _verdicts(shard: Mapping[str, Any], out: Store, experiment_id: str) -> Itera
         gate = parse_gate(GateSpec(text=wanted["gate"], place=place))
         results = (r for r in out.results(experiment_id) if r.suite == suite)
         counted = counts.get(suite, {"selected": 0, "planned": 0})
-        verdict = verdict_of(
-            gate, results, selected=counted["selected"], planned=counted["planned"]
-        )
+        if gate.relative is not None:
+            verdict = _relative(gate, out, whole, suite)
+        else:
+            verdict = verdict_of(
+                gate, results, selected=counted["selected"], planned=counted["planned"]
+            )
         yield verdict.model_copy(update={"suite": suite})
+
+
+def _relative(gate: Gate, out: Store, whole: Experiment, suite: str) -> GateVerdict:
+    """A gate against the baseline that the shares named; a file is looked for from here."""
+    reference = whole.settings.get("baseline")
+    if not isinstance(reference, str):
+        return decide_regression(gate, None, suite=suite)
+    try:
+        found = choose(reference, out, root=Path.cwd(), suites=whole.suites, now=whole)
+    except P2REError as error:
+        return decide_regression(gate, None, suite=suite, why=str(error))
+    after = recorded(out, whole, label="now", suite=suite)
+    return decide_regression(gate, match(found.sample(suite), after), suite=suite)

@@ -33,6 +33,7 @@ def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> 
 
     The newest `--p2re-shard` run of each is taken. Exit code 0 when everything passed, 1 when not.
     """
+    from p2re_eval.baselines import stored_comparison
     from p2re_eval.cli.database import existing_store
     from p2re_eval.clock import SystemClock
     from p2re_eval.merging import merge as merge_stores
@@ -48,11 +49,14 @@ def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> 
         results = partial(whole.results, experiment.experiment_id)
         summary = summarize(results())
         width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
-        click.echo(terminal_report(experiment, summary, color=color, width=width))
+        comparison = stored_comparison(whole, experiment, Path.cwd())
+        click.echo(
+            terminal_report(experiment, summary, comparison=comparison, color=color, width=width)
+        )
         for line in wanted_annotations(experiment, summary, Path.cwd(), os.environ):
             click.echo(line)
         for report in reports:
-            write_report(report, experiment, results, whole.read_trace)
+            write_report(report, experiment, results, whole.read_trace, comparison)
             click.echo(f"report    {report}")
         click.echo(f"database  {out}  (experiment {experiment.experiment_id[:12]})")
         if headline(experiment, summary).passed is not True:
