@@ -87,6 +87,7 @@ def show(
     from p2re_eval.baselines import stored_comparison
     from p2re_eval.report import json_report, summarize, terminal_report, write_report
     from p2re_eval.report.stable import stable as without_what_varies
+    from p2re_eval.report.stable import stable_comparison
 
     with existing_store(db) as store:
         found = store.read_experiment(experiment)
@@ -96,6 +97,7 @@ def show(
             if not as_json and (report is None or report.suffix != ".json"):
                 raise click.UsageError("--stable is a form of JSON; add --json, or --report X.json")
             found, results = without_what_varies(found, results)  # type: ignore[assignment]
+            comparison = comparison and stable_comparison(comparison)
         if report is not None:
             write_report(report, found, results, store.read_trace, comparison)
             click.echo(f"report    {report}")
