@@ -211,6 +211,7 @@ class Harness:
         assert self.library
         twin = copy(self)
         twin.experiment = experiment
+        twin.early_stops = EarlyStops()
         self.store.start_experiment(experiment)
         return twin
 
