@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +54,7 @@ class Overrides:
     models: tuple[str, ...] = ()
     repeat: int | None = None
     source: Source | None = None
+    early_stop: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,9 @@ class PlannedRun:
     position: int
     prompt: str
     tape: Tape | None = None
+    quarantine: str | None = None
+    asked: ModelSettings = ModelSettings()  # noqa: RUF009 - frozen
+    """What the suite and the command line say of the model, without what the prompt says."""
 
     @property
     def name(self) -> str:
@@ -84,7 +90,7 @@ class PlannedRun:
     def row_hash(self) -> str:
         """Stands for the dataset row: another one means that results are not comparable."""
         case = self.case
-        return content_hash(_plain([dict(self.inputs), case.expected, case.metadata]))
+        return content_hash(_plain([case.inputs, case.expected, case.metadata]))
 
     @property
     def rules_hash(self) -> str:
@@ -101,11 +107,15 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """A suite's runs in item order (a case's repeats side by side) and its gates."""
+    """A suite's runs in item order (a case's repeats side by side) and its gates.
+
+    ``stop_early`` are the gates that may leave out repeats of a case once they are decided.
+    """
 
     suite: Suite
     runs: tuple[PlannedRun, ...]
     gates: tuple[Gate, ...]
+    stop_early: tuple[Gate, ...] = ()
 
 
 @dataclass
@@ -117,6 +127,7 @@ class Planner:
     scorers: Mapping[str, Scorer]
     providers: Mapping[str, ProviderFactory]
     overrides: Overrides = field(default_factory=Overrides)
+    today: date = field(default_factory=date.today)
 
     def plan(self, suite: Suite, mistakes: Mistakes | None = None) -> SuitePlan:
         """The runs of this suite.
@@ -142,6 +153,7 @@ class _Variant(NamedTuple):
     reference: str
     template: PromptTemplate
     settings: ModelSettings
+    asked: ModelSettings
 
 
 @dataclass
@@ -182,10 +194,12 @@ class _SuitePlanning:
             self._check_expected(case, scorers)
         self._note_alike()
         gates = self._gates({scorer.label for _, bound in cases for scorer in bound})
+        stop_early = self._stop_early(gates)
+        self._check_quarantine()
         tape = self._tape()
         self._mistakes.raise_if_any()
         runs = tuple(self._runs(variants, cases, inputs, tape))
-        return SuitePlan(suite=suite, runs=runs, gates=gates)
+        return SuitePlan(suite=suite, runs=runs, gates=gates, stop_early=stop_early)
 
     def _runs(
         self,
@@ -211,6 +225,8 @@ class _SuitePlanning:
                         position=position,
                         prompt=variant.reference,
                         tape=tape,
+                        quarantine=self._quarantined(case, variant),
+                        asked=variant.asked,
                     )
                     position += 1
 
@@ -258,13 +274,14 @@ class _SuitePlanning:
         found: dict[str, _Variant] = {}
         for reference, template in templates.items():
             for model in models:
-                settings = model.over(self._suite.settings.over(template.model))
+                asked = model.over(self._suite.settings)
+                settings = asked.over(template.model)
                 self._check_model(reference, template, settings)
                 name = f"{reference}[{settings.id}]"
                 if name in found:
-                    what = f"the variant {name} is listed twice; give each model another name"
+                    what = f"the variant {name} is listed twice; move one to another suite"
                     self._note(DuplicateKey, what, self._model_place(settings))
-                found[name] = _Variant(name, reference, template, settings)
+                found[name] = _Variant(name, reference, template, settings, asked)
         return list(found.values())
 
     def _check_model(
@@ -333,10 +350,57 @@ class _SuitePlanning:
         gates = []
         for spec in self._suite.gates:
             try:
-                gates.append(parse_gate(spec, scorers=scorers if self._whole else None))
+                gate = parse_gate(spec, scorers=scorers if self._whole else None)
             except DefinitionError as error:
                 self._mistakes.add(error)
+                continue
+            if self._whole:
+                self._check_group(gate)
+            gates.append(gate)
         return tuple(gates)
+
+    def _check_group(self, gate: Gate) -> None:
+        """A gate about no case at all would never be evaluated; the likely reason is a typo."""
+        known = {
+            "tag": [tag for case in self._suite.cases for tag in case.tags],
+            "prompt": [reference.partition("@")[0] for reference in self._suite.prompts],
+            "case": [case.id for case in self._suite.cases],
+            "cluster": [case.cluster for case in self._suite.cases if case.cluster],
+        }
+        for key, pattern in gate.group:
+            names = dict.fromkeys(known.get(key, [pattern]))
+            if not any(fnmatchcase(name, pattern) for name in names):
+                what = f"no {key} of this suite is '{pattern}'{did_you_mean(pattern, names)}"
+                self._note(UnknownName, f"the gate '{gate.text}': {what}", gate.place)
+
+    def _stop_early(self, gates: Sequence[Gate]) -> tuple[Gate, ...]:
+        """The k-of-n gates, where repeats may be left out: by default only where nothing else is
+        made of them, since a rate over the repeats that ran would lean to their verdict."""
+        k_of_n = tuple(gate for gate in gates if gate.metric == "case_pass_rate")
+        wanted = self._planner.overrides.early_stop
+        if wanted is None:
+            wanted = self._suite.early_stop
+            if wanted and not k_of_n:
+                what = "`early_stop: true` needs a gate such as `case_pass_rate >= 2/3`; add one"
+                self._note(MissingValue, what, self._suite.places.get("early_stop"))
+        if wanted is None:
+            wanted = len(k_of_n) == len(gates)
+        return k_of_n if wanted else ()
+
+    def _check_quarantine(self) -> None:
+        for one in self._suite.quarantine:
+            if date.fromisoformat(one.until) < self._planner.today:
+                what = f"the quarantine of '{one.case}' ended on {one.until} ({one.reason}); "
+                what += "remove this entry, or set a new day"
+                self._note(DefinitionError, what, one.place)
+
+    def _quarantined(self, case: Case, variant: _Variant) -> str | None:
+        """Why this case decides nothing with this prompt and model."""
+        for one in self._suite.quarantine:
+            same = one.case == case.id and one.prompt in {None, variant.reference}
+            if same and one.model in {None, variant.settings.id}:
+                return f"{one.reason} (until {one.until})"
+        return None
 
     def _source(self) -> Source:
         return self._planner.overrides.source or self._suite.source or "live"

@@ -29,6 +29,7 @@ from p2re_eval.records.comparison import (
     Judgement,
     Observation,
     Observed,
+    Revision,
     Side,
     SideFigures,
     Tries,
@@ -39,7 +40,6 @@ from p2re_eval.records.evaluation import (
     Experiment,
     GateVerdict,
     Result,
-    Revision,
     Score,
     Session,
 )
@@ -62,11 +62,13 @@ from p2re_eval.records.prompt import (
 from p2re_eval.records.suite import (
     Case,
     GateSpec,
+    Quarantine,
     ScorerSpec,
     Suite,
 )
 from p2re_eval.records.trace import (
     Completion,
+    Embeddings,
     Exposure,
     Fault,
     Span,
@@ -84,6 +86,7 @@ __all__ = [
     "Comparison",
     "Completion",
     "Delta",
+    "Embeddings",
     "Evaluation",
     "EvaluationKind",
     "Example",
@@ -106,6 +109,7 @@ __all__ = [
     "Place",
     "Price",
     "PromptTemplate",
+    "Quarantine",
     "Record",
     "RenderedPrompt",
     "Result",

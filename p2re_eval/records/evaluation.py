@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from p2re_eval.records.base import JSON, EvaluationKind, Outcome, Place, Record, Source
+from p2re_eval.records.comparison import Delta, Judgement, Revision
 from p2re_eval.records.trace import Exposure, Fault, Span, Usage
 
 
@@ -66,6 +67,8 @@ class Result(Record):
 
     Narrow on purpose (texts are previews of at most 500 characters): a session keeps thousands.
     ``value`` is the weighted mean score, ``None`` unless every counting scorer gave one.
+    ``quarantine`` is the reason why this case decides nothing for now. Of a run that was not made,
+    ``fault`` says why: its kind is ``budget`` or ``early_stop``.
     ``row_hash`` stands for the dataset row (inputs, expected, metadata), ``rules_hash`` for what
     decides between passed and failed (scorers, weights, threshold), ``fingerprint`` for what was
     asked: results that differ in the first two are not comparable.
@@ -95,6 +98,7 @@ class Result(Record):
     usage: Usage = Usage()
     cost_usd: float | None = None
     duration_ns: int | None = None
+    quarantine: str | None = None
     place: Place | None = None
     row_hash: str | None = None
     rules_hash: str | None = None
@@ -102,16 +106,11 @@ class Result(Record):
     model_answered: str | None = None
 
 
-class Revision(Record):
-    """The git state a run was made in."""
-
-    commit: str
-    branch: str | None = None
-    dirty: bool = False
-
-
 class GateVerdict(Record):
-    """What a gate decided; ``passed`` ``None`` means it could not be evaluated, which is red."""
+    """What a gate decided; ``passed`` ``None`` means it could not be evaluated, which is red.
+
+    A ``no_regression`` gate also keeps its ``judgement`` and the ``deltas`` it looked at.
+    """
 
     gate: str
     suite: str
@@ -119,6 +118,8 @@ class GateVerdict(Record):
     value: float | None = None
     explanation: str
     place: Place | None = None
+    judgement: Judgement | None = None
+    deltas: tuple[Delta, ...] = ()
 
 
 class Experiment(Record):

@@ -85,6 +85,11 @@ class Page:
         name = one_line(case, max(self.width - used - columns_of(where), 10))
         return f"{mark} {self.paint(name, 'bold')}  {self.paint(where, 'dim')}".rstrip()
 
+    def block(self, text: str) -> list[str]:
+        """A paragraph, indented and wrapped."""
+        first, *rest = wrapped(visible(text), self.width - 4)
+        return [f"  {first}", *(f"    {line}" for line in rest)]
+
     def title(self, text: str) -> None:
         self.lines += ["", self.paint(text, "bold")]
 
@@ -93,6 +98,10 @@ class Page:
             return text
         codes = ";".join(_COLORS[color] for color in colors)
         return f"\x1b[{codes}m{text}\x1b[0m"
+
+    def fits(self, columns: Sequence[Column]) -> bool:
+        """Whether a table shows all of these columns, uncut."""
+        return max(columns_of(line) for line in _laid_out(columns)) <= self.width - 2
 
     def table(self, columns: Sequence[Column]) -> None:
         lines = _fitting_table(columns, self.width - 2)
