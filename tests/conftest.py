@@ -69,8 +69,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("P2RE_DB", str(home / "p2re.db"))
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -12,6 +12,7 @@ from p2re_eval.errors import P2REError, UsageError
 from p2re_eval.report.files import SUFFIXES, write_report
 
 if TYPE_CHECKING:
+    from p2re_eval.forecast import Forecast
     from p2re_eval.pytest_plugin.session import P2RESession
 
 
@@ -47,21 +48,15 @@ def write_reports(session: P2RESession) -> list[ReportFile]:
 
 
 def summarize_session(session: P2RESession, terminal: Any) -> None:
-    """Print the report and say where everything is."""
-    from p2re_eval.report.summary import summarize
-    from p2re_eval.report.terminal import terminal_report
-
-    harness, config = session.harness, session.config
-    summary = summarize(harness.results())
+    """Print the report and say where everything is, and what could not be done."""
+    harness = session.harness
     terminal.section("p2re", sep="=")
-    terminal.write_line(
-        terminal_report(
-            harness.experiment,
-            summary,
-            color=terminal.hasmarkup,
-            width=config.get_terminal_writer().fullwidth,
-        )
-    )
+    try:
+        _print_report(session, terminal)
+    except P2REError as error:
+        terminal.write_line(f"there is no report: {error}", red=True)
+    if session.fault is not None:
+        terminal.write_line(session.fault, red=True)
     for what, path, fault in session.reports:
         if fault is None:
             terminal.write_line(f"{what:<9} {path}")
@@ -70,6 +65,40 @@ def summarize_session(session: P2RESession, terminal: Any) -> None:
     terminal.write_line(
         f"database  {harness.settings.db_path}  "
         f"(experiment {harness.experiment.experiment_id[:12]})"
+    )
+
+
+def _print_report(session: P2RESession, terminal: Any) -> None:
+    from p2re_eval.report.annotations import wanted_annotations
+    from p2re_eval.report.summary import summarize
+    from p2re_eval.report.terminal import terminal_report
+
+    experiment, summary = session.harness.experiment, summarize(session.harness.results())
+    report = terminal_report(
+        experiment,
+        summary,
+        color=terminal.hasmarkup,
+        width=session.config.get_terminal_writer().fullwidth,
+    )
+    terminal.write_line(report)
+    root = session.harness.settings.root
+    for line in wanted_annotations(experiment, summary, root, os.environ):
+        terminal.write_line(line)
+
+
+def show_plan(session: P2RESession, terminal: Any, expected: Forecast) -> None:
+    """Print what would run."""
+    from p2re_eval.report.plan import plan_report
+
+    budget = session.harness.settings.budget
+    terminal.section("p2re plan", sep="=")
+    terminal.write_line(
+        plan_report(
+            expected,
+            budget_usd=None if budget is None else budget.limit_usd,
+            color=terminal.hasmarkup,
+            width=session.config.get_terminal_writer().fullwidth,
+        )
     )
 
 

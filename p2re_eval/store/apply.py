@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from p2re_eval.store import result_writes, span_writes, trace_writes
 from p2re_eval.store.jobs import (
     BeginTrace,
+    Change,
     FinishExperiment,
     FinishTrace,
-    Job,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
     SaveSpans,
     StartExperiment,
     StartSession,
+    Write,
 )
 from p2re_eval.store.trace_writes import Transaction
 
 
-def apply_all(transaction: Transaction, jobs: Sequence[Job]) -> None:
+def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
     """Write and commit; on any error nothing is written. Raises sqlite3.Error and the jobs' own."""
     connection = transaction.connection
     connection.execute("BEGIN IMMEDIATE")  # deferred, a reader that turns writer fails at once
@@ -40,7 +41,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _apply(transaction: Transaction, job: Job) -> None:
+def _apply(transaction: Transaction, job: Write) -> None:
     match job:
         case BeginTrace():
             trace_writes.begin_trace(transaction, job.trace)
@@ -58,5 +59,7 @@ def _apply(transaction: Transaction, job: Job) -> None:
             result_writes.save_prompt_version(transaction, job.template)
         case StartSession():
             result_writes.start_session(transaction, job.session)
+        case Change():
+            job.apply(transaction)
         case SaveSpans():
             span_writes.save_spans(transaction, job.spans)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
     CapturedSpan,
@@ -15,6 +16,9 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
+
+if TYPE_CHECKING:
+    from p2re_eval.store.trace_writes import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +106,14 @@ Job: TypeAlias = (
     | StartSession
     | SaveSpans
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An edit that somebody waits for (a pin, a label, a deletion); never kept for later."""
+
+    apply: Callable[[Transaction], None]
+
+
+Write: TypeAlias = Job | Change
+"""Whatever the writer takes."""

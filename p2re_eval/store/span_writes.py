@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from p2re_eval.records import MODEL_KINDS, CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
 from p2re_eval.store.result_writes import save_evaluations
-from p2re_eval.store.search import forget
 from p2re_eval.store.trace_writes import (
     TRACE_COLUMNS,
     Transaction,
@@ -20,6 +19,7 @@ from p2re_eval.store.trace_writes import (
     remove_response,
     trace_values,
 )
+from p2re_eval.store.upkeep import forget_ending
 
 _SQL_KINDS = "(" + ", ".join(f"'{kind}'" for kind in sorted(MODEL_KINDS)) + ")"
 _MODELS_SHOWN = 3
@@ -195,7 +195,7 @@ def _trace(one: CapturedSpan) -> Trace:
 def _demote(transaction: Transaction, known: _Known) -> None:
     """The root so far becomes a span like others: its prompt and answer move there."""
     connection = transaction.connection
-    forget(connection, known.row)
+    forget_ending(connection, known.row)
     span = connection.execute(
         "SELECT id FROM spans WHERE trace = ? AND span_id = ?", (known.row, known.root)
     ).fetchone()[0]

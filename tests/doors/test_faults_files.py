@@ -207,6 +207,29 @@ def test_full_disk_stops_the_calls_and_loses_no_answer(app: Any, small_disk: Pat
     assert sorted(text.split()[0] for text in texts) == sorted([*asked, "t0"])
 
 
+def test_an_end_that_cannot_be_recorded_is_said_and_fails_the_run(app: Any) -> None:
+    """Here the database goes away after the last answer: the tests' own outcome is printed, the
+    run is not called a success, and nothing looks like a crash."""
+    app.write(
+        "conftest.py",
+        f"""\
+        from pathlib import Path
+
+        def pytest_sessionfinish():
+            Path({str(app.db)!r}).rename({str(app.path / "taken.db")!r})
+        """,
+    )
+    result = run_apart(app, "-k", "c0", "--p2re-report", "report.md")
+    output = flat(result.stdout + result.stderr)
+    assert result.returncode == 1, output
+    assert "the end of the experiment could not be recorded: " in output
+    assert "runs.db: the database was removed or replaced while it was open" in output
+    assert "1 passed" in output
+    assert "Traceback" not in output
+    assert "INTERNALERROR" not in output
+    assert calls(app) == ["t0"]
+
+
 # --- git ---------------------------------------------------------------------------------------
 
 
