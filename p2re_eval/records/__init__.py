@@ -43,6 +43,12 @@ from p2re_eval.records.evaluation import (
     Score,
     Session,
 )
+from p2re_eval.records.online import (
+    Assignment,
+    OnlineExperiment,
+    UnitOutcomes,
+    Variant,
+)
 from p2re_eval.records.prompt import (
     Example,
     ImagePart,
@@ -78,6 +84,7 @@ from p2re_eval.records.trace import (
 __all__ = [
     "JSON",
     "MODEL_KINDS",
+    "Assignment",
     "CapturedSpan",
     "Case",
     "Change",
@@ -102,6 +109,7 @@ __all__ = [
     "ModelSettings",
     "Observation",
     "Observed",
+    "OnlineExperiment",
     "Outcome",
     "Part",
     "Place",
@@ -130,7 +138,9 @@ __all__ = [
     "Trace",
     "TraceStatus",
     "Tries",
+    "UnitOutcomes",
     "Usage",
+    "Variant",
     "canonical_json",
     "content_hash",
     "run_key",
