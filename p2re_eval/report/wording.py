@@ -59,7 +59,7 @@ def limits_text(experiment: Experiment) -> Iterator[str]:
     for name, told in sorted(limits.items() if isinstance(limits, dict) else ()):
         if told.get("cuts"):
             steps = " -> ".join(f"{n:,}" for n in (told["reached"], *told["cuts"][-MOST_CUTS:]))
-            cuts = count_text(len(told["cuts"]), "cut")
+            cuts = count_text(told["cut"], "cut")
             yield f"{name}: {steps} in flight as it refused calls ({cuts}), {told['now']:,} at last"
         if told.get("closed"):
             lost = f"{count_text(told['not_run'], 'run')} not run: " if told["not_run"] else ""
