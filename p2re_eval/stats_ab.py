@@ -49,14 +49,12 @@ class Sequential:
 
 
 def sample(outcomes: Iterable[float]) -> Sample:
-    """The numbers of a variant's outcomes. Source of the variance: Welford 1962, one pass."""
-    n, mean, squares, binary = 0, 0.0, 0.0, True
-    for value in outcomes:
-        n += 1
-        step = value - mean
-        mean += step / n
-        squares += step * (value - mean)
-        binary = binary and value in (0, 1)
+    """The numbers of a variant's outcomes."""
+    values = list(outcomes)
+    n = len(values)
+    mean = math.fsum(values) / n if n else 0.0
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    binary = all(value in (0, 1) for value in values)
     return Sample(n, mean, squares / (n - 1) if n > 1 else 0.0, binary)
 
 
