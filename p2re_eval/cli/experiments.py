@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.online import list_online, online_shown, promote, start, stop
 
 _db = click.option("--db", type=click.Path(path_type=Path), help="The database.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -18,7 +19,12 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def experiments() -> None:
-    """Recorded experiments: list them, show their reports."""
+    """Experiments: recorded passes over suites, and A/B experiments on live traffic."""
+
+
+experiments.add_command(start)
+experiments.add_command(stop)
+experiments.add_command(promote)
 
 
 @experiments.command("list")
@@ -27,13 +33,17 @@ def experiments() -> None:
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
 )
-def list_(db: Path | None, as_json: bool, limit: int) -> None:
-    """The newest experiments first."""
+@click.option("--ab", is_flag=True, help="Only the A/B experiments on live traffic.")
+def list_(db: Path | None, as_json: bool, limit: int, ab: bool) -> None:
+    """The newest experiments first, and those on live traffic."""
     from datetime import datetime
 
     from tabulate import tabulate
 
     with existing_store(db) as store:
+        if ab:
+            list_online(store, as_json=as_json)
+            return
         found = store.list_experiments(limit)
     if as_json:
         click.echo(json.dumps([e.model_dump(mode="json") for e in found], indent=2))
@@ -52,6 +62,8 @@ def list_(db: Path | None, as_json: bool, limit: int) -> None:
     click.echo(
         tabulate(rows, headers=["experiment", "started", "status", "runs", "commit", "suites"])
     )
+    with existing_store(db) as store:
+        list_online(store, as_json=False)
 
 
 @experiments.command()
@@ -71,13 +83,15 @@ def list_(db: Path | None, as_json: bool, limit: int) -> None:
 def show(
     experiment: str, db: Path | None, report: Path | None, as_json: bool, stable: bool
 ) -> None:
-    """The report of EXPERIMENT: an id, its beginning, or latest."""
+    """The report of EXPERIMENT: an id, its beginning, latest, or the name of an A/B experiment."""
     import shutil
 
     from p2re_eval.report import json_report, summarize, terminal_report, write_report
     from p2re_eval.report.stable import stable as without_what_varies
 
     with existing_store(db) as store:
+        if report is None and online_shown(store, experiment, as_json=as_json):
+            return
         found = store.read_experiment(experiment)
         results = partial(store.results, found.experiment_id)
         if stable:
