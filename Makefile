@@ -48,7 +48,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(PIP) --group dev
+	$(PIP) --editable ".[capture]" --group dev
 	@touch $@
 
 clean:
