@@ -273,3 +273,62 @@ def running_app(store: Store) -> Iterator[Callable[[Any], Served]]:
     """Any application, really listening."""
     with contextlib.ExitStack() as stack:
         yield lambda app: Served(stack.enter_context(running(app)), store)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real browser for the whole session."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip("no chromium in /usr/bin")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A page of the app, with whatever the browser complained of and asked for."""
+
+    def __init__(self, browser: Any, served: Served, **context: Any) -> None:
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1440, "height": 900}, **context}
+        )
+        self.context.set_default_timeout(15_000)
+        self.page = self.context.new_page()
+        self.served = served
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda said: self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, path: str, wait_for: str) -> Any:
+        """The page once something that it shows is there."""
+        self.page.goto(self.served.origin + path)
+        self.page.wait_for_selector(wait_for)
+        return self.page
+
+    def shot(self, name: str) -> None:
+        """A picture for people to look at, kept by CI as an artifact."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def alien(self) -> list[str]:
+        """Requests that went anywhere but to the server."""
+        return [one for one in self.requests if not one.startswith((self.served.origin, "data:"))]
+
+
+@pytest.fixture
+def tab(chromium: Any) -> Iterator[Callable[..., Tab]]:
+    tabs: list[Tab] = []
+
+    def make(served: Served, **context: Any) -> Tab:
+        tabs.append(Tab(chromium, served, **context))
+        return tabs[-1]
+
+    yield make
+    for one in tabs:
+        one.context.close()

@@ -12,7 +12,9 @@ from fastapi import FastAPI
 from p2re_eval.server import Access, p2re_router
 
 
-@pytest.mark.parametrize("path", ["/", "/traces", "/static/app.js", "/api/p2re/traces", "/v1/traces"])
+@pytest.mark.parametrize(
+    "path", ["/", "/traces", "/static/app.js", "/api/p2re/traces", "/v1/traces"]
+)
 def test_a_rebound_name_gets_nothing(served: Any, path: str) -> None:
     answer = served.ask("GET", path, headers={"Host": "evil.example"})
     assert (answer.status, answer.headers["content-type"]) == (421, "application/problem+json")
@@ -119,7 +121,9 @@ def test_no_path_leaves_the_files_of_the_app(served: Any, path: str) -> None:
     assert answer.body == b""
 
 
-@pytest.mark.parametrize("path", ["/", "/traces/abc", "/static/app.js", "/api/p2re/traces", "/nope.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/traces/abc", "/static/app.js", "/api/p2re/traces", "/nope.js"]
+)
 def test_every_answer_carries_the_policy(served: Any, path: str) -> None:
     headers = served.ask("GET", path).headers
     policy = headers["content-security-policy"]
@@ -179,9 +183,7 @@ def test_the_router_opens_and_closes_a_database_it_is_only_told_the_place_of(
     assert served.ask("GET", "/elsewhere/health").json["database"] == "own.db"
 
 
-def test_what_nobody_meant_is_no_secret_and_no_silence(
-    serve: Any, store: Any
-) -> None:
+def test_what_nobody_meant_is_no_secret_and_no_silence(serve: Any, store: Any) -> None:
     """A closed store is a sentence, not a traceback."""
     served = serve()
     store.close()

@@ -14,6 +14,7 @@ export async function show(main, { steps: [id], query, app }) {
   const viewer = document.createElement("p2re-trace");
   const source = traceSource(id, { readOnly });
   main.replaceChildren(viewer);
+  app.keys.set("Escape", () => go(lastList.href));
   await viewer.open(source, { tab: query.tab, span: query.span ?? null });
   const { trace } = viewer, at = lastList.ids.indexOf(trace.trace_id);
   document.title = `${trace.name} · p2re`;
@@ -30,7 +31,6 @@ export async function show(main, { steps: [id], query, app }) {
   viewer.addEventListener("p2re-span", (event) => setQuery(Object.assign(kept, { span: event.detail ?? "" })));
   app.keys.set("[", () => near(-1)?.());
   app.keys.set("]", () => near(1)?.());
-  app.keys.set("Escape", () => go(lastList.href));
   app.keys.set("f", () => viewer.focusFind());
   app.keys.set("/", () => viewer.focusFind());
   app.keys.set("c", () => { viewer.otherId = lastList.ids[at + 1] ?? ""; viewer.show("compare"); });
