@@ -29,7 +29,9 @@ P2REError
 │   ├── TruncatedResponse      a stream or body that ended early; keeps what arrived   (retried)
 │   ├── FunctionFailed         the user's own callable raised
 │   └── NotRecorded            replay: this run has no recording
-├── NotRun                     the run was never started: budget spent, or the session was stopped
+├── NotRun                     the run was never started: the session was stopped, or
+│   ├── OverBudget             it might have cost more than was left
+│   └── DecidedEarly           its case's verdict could not change any more
 ├── ScorerError                a scorer or judge broke; never a verdict on the prompt
 ├── StoreError                 the database
 │   ├── StoreLocked · StoreFull · StoreReadOnly · NotADatabase · NewerSchema · StoreCorrupt
@@ -266,7 +268,21 @@ class NotRecorded(ProviderError):
 
 
 class NotRun(P2REError):
-    """The run was never started: the budget is spent, or the session was stopped."""
+    """The run was never started; ``kind`` is the word that a recorded result keeps."""
+
+    kind = "stopped"
+
+
+class OverBudget(NotRun):
+    """The call might have cost more than the budget has left, or nobody knows what it costs."""
+
+    kind = "budget"
+
+
+class DecidedEarly(NotRun):
+    """The case's verdict is decided: no further repeat can change it."""
+
+    kind = "early_stop"
 
 
 class ScorerError(P2REError):

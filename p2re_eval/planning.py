@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +53,7 @@ class Overrides:
     models: tuple[str, ...] = ()
     repeat: int | None = None
     source: Source | None = None
+    early_stop: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class PlannedRun:
     position: int
     prompt: str
     tape: Tape | None = None
+    quarantine: str | None = None
 
     @property
     def name(self) -> str:
@@ -101,11 +104,15 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """A suite's runs in item order (a case's repeats side by side) and its gates."""
+    """A suite's runs in item order (a case's repeats side by side) and its gates.
+
+    ``stop_early`` are the gates that may leave out repeats of a case once they are decided.
+    """
 
     suite: Suite
     runs: tuple[PlannedRun, ...]
     gates: tuple[Gate, ...]
+    stop_early: tuple[Gate, ...] = ()
 
 
 @dataclass
@@ -117,6 +124,7 @@ class Planner:
     scorers: Mapping[str, Scorer]
     providers: Mapping[str, ProviderFactory]
     overrides: Overrides = field(default_factory=Overrides)
+    today: date = field(default_factory=date.today)
 
     def plan(self, suite: Suite, mistakes: Mistakes | None = None) -> SuitePlan:
         """The runs of this suite.
@@ -182,10 +190,12 @@ class _SuitePlanning:
             self._check_expected(case, scorers)
         self._note_alike()
         gates = self._gates({scorer.label for _, bound in cases for scorer in bound})
+        stop_early = self._stop_early(gates)
+        self._check_quarantine()
         tape = self._tape()
         self._mistakes.raise_if_any()
         runs = tuple(self._runs(variants, cases, inputs, tape))
-        return SuitePlan(suite=suite, runs=runs, gates=gates)
+        return SuitePlan(suite=suite, runs=runs, gates=gates, stop_early=stop_early)
 
     def _runs(
         self,
@@ -211,6 +221,7 @@ class _SuitePlanning:
                         position=position,
                         prompt=variant.reference,
                         tape=tape,
+                        quarantine=self._quarantined(case, variant),
                     )
                     position += 1
 
@@ -337,6 +348,35 @@ class _SuitePlanning:
             except DefinitionError as error:
                 self._mistakes.add(error)
         return tuple(gates)
+
+    def _stop_early(self, gates: Sequence[Gate]) -> tuple[Gate, ...]:
+        """The k-of-n gates, where repeats may be left out: by default only where nothing else is
+        made of them, since a rate over the repeats that ran would lean to their verdict."""
+        k_of_n = tuple(gate for gate in gates if gate.metric == "case_pass_rate")
+        wanted = self._planner.overrides.early_stop
+        if wanted is None:
+            wanted = self._suite.early_stop
+            if wanted and not k_of_n:
+                what = "`early_stop: true` needs a gate such as `case_pass_rate >= 2/3`; add one"
+                self._note(MissingValue, what, self._suite.places.get("early_stop"))
+        if wanted is None:
+            wanted = len(k_of_n) == len(gates)
+        return k_of_n if wanted else ()
+
+    def _check_quarantine(self) -> None:
+        for one in self._suite.quarantine:
+            if date.fromisoformat(one.until) < self._planner.today:
+                what = f"the quarantine of '{one.case}' ended on {one.until} ({one.reason}); "
+                what += "remove this entry, or set a new day"
+                self._note(DefinitionError, what, one.place)
+
+    def _quarantined(self, case: Case, variant: _Variant) -> str | None:
+        """Why this case decides nothing with this prompt and model."""
+        for one in self._suite.quarantine:
+            same = one.case == case.id and one.prompt in {None, variant.reference}
+            if same and one.model in {None, variant.settings.id}:
+                return f"{one.reason} (until {one.until})"
+        return None
 
     def _source(self) -> Source:
         return self._planner.overrides.source or self._suite.source or "live"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from p2re_eval.errors import NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
@@ -12,7 +12,7 @@ from p2re_eval.providers.cohere_request import cohere_body, unsendable
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, key_for
+from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
 
@@ -62,15 +62,22 @@ class CohereProvider:
 
     def identity(self, model: ModelSettings) -> str:
         """The address the environment chose, since a prompt without ``base_url`` does not say."""
-        chosen = "" if model.base_url else chosen_base_url(COHERE).rstrip("/")
-        return "" if _VERSION.sub("", chosen) == COHERE.base_url else chosen
+        return chosen_identity(COHERE, model)
+
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """Every key at every address that the environment names."""
+        return [spot.name for spot in spots(COHERE, model.base_url)]
 
     async def complete(
-        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model)
+        call = self._call(model, lane=lane)
         check_key(call, call.no_key)
         body = encoded(call, cohere_body(prompt))
         exchange = Exchange(
@@ -106,10 +113,10 @@ class CohereProvider:
         """Close the connections."""
         await self._http.close()
 
-    def _call(self, model: ModelSettings, path: str = "/v2/chat") -> Call:
-        base_url = model.base_url or chosen_base_url(COHERE) or COHERE.base_url
-        url = endpoint(_VERSION.sub("", base_url.strip().rstrip("/")), path)
-        key = key_for(COHERE, url)
+    def _call(self, model: ModelSettings, path: str = "/v2/chat", lane: int = 0) -> Call:
+        spot = spots(COHERE, model.base_url)[lane]
+        url = endpoint(_VERSION.sub("", spot.base_url.strip().rstrip("/")), path)
+        key = key_for(COHERE, url, spot.number)
         return Call(
             self.name,
             model.name or "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
@@ -16,7 +16,7 @@ from p2re_eval.providers.chat_stream import ChatStream
 from p2re_eval.providers.exchange import Exchange, StreamedAnswer, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, key_for
+from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
 from p2re_eval.providers.responses_answer import ResponseStream, read_response
 from p2re_eval.providers.responses_request import (
     RESPONSES_OWN_KEYS,
@@ -108,15 +108,22 @@ class OpenAIProvider:
 
     def identity(self, model: ModelSettings) -> str:
         """The address the environment chose, since a prompt without ``base_url`` does not say."""
-        chosen = "" if model.base_url else chosen_base_url(self._service)
-        return "" if chosen.rstrip("/") == self._service.base_url else chosen
+        return chosen_identity(self._service, model)
+
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """Every key at every address that the environment names."""
+        return [spot.name for spot in spots(self._service, model.base_url)]
 
     async def complete(
-        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model)
+        call = self._call(model, lane=lane)
         check_key(call, call.no_key)
         body = self._encoded(call, prompt)
         exchange = Exchange(
@@ -150,9 +157,10 @@ class OpenAIProvider:
         """Close the connections."""
         await self._http.close()
 
-    def _call(self, model: ModelSettings, path: str = "") -> Call:
-        url = endpoint(self._base_url(model), path or self._service.path)
-        key = key_for(self._service, url)
+    def _call(self, model: ModelSettings, path: str = "", lane: int = 0) -> Call:
+        spot = spots(self._service, model.base_url)[lane]
+        url = endpoint(self._base_url(model, spot.base_url), path or self._service.path)
+        key = key_for(self._service, url, spot.number)
         return Call(
             self.name,
             model.name or "",
@@ -162,9 +170,8 @@ class OpenAIProvider:
             no_key=key.refusal,
         )
 
-    def _base_url(self, model: ModelSettings) -> str:
+    def _base_url(self, model: ModelSettings, base_url: str) -> str:
         row = self._service
-        base_url = model.base_url or chosen_base_url(row) or row.base_url
         if not base_url:
             what = f"{self.name} has an address for every account; set {row.base_url_name}"
             raise InvalidRequest(f"{what} ({row.note})", provider=self.name)

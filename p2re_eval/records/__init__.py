@@ -62,6 +62,7 @@ from p2re_eval.records.prompt import (
 from p2re_eval.records.suite import (
     Case,
     GateSpec,
+    Quarantine,
     ScorerSpec,
     Suite,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "Place",
     "Price",
     "PromptTemplate",
+    "Quarantine",
     "Record",
     "RenderedPrompt",
     "Result",

@@ -16,7 +16,7 @@ from p2re_eval.errors import (
     OutsideFolder,
     WrongType,
 )
-from p2re_eval.records import JSON, Case, ModelSettings, Place, Suite
+from p2re_eval.records import JSON, Case, ModelSettings, Place, Quarantine, Suite
 from p2re_eval.suites.cases import CaseBuilder
 from p2re_eval.suites.datasets import DATASET_SUFFIXES, Dataset
 from p2re_eval.suites.entries import (
@@ -27,6 +27,7 @@ from p2re_eval.suites.entries import (
     scorer_specs,
 )
 from p2re_eval.suites.format import DatasetEntry, Defaults, SuiteFile
+from p2re_eval.suites.quarantine import QuarantineReader
 from p2re_eval.suites.spots import InDocument, Mistakes
 
 SUITE_SUFFIXES = (".yaml", ".yml")
@@ -88,6 +89,8 @@ class _SuiteReader:
         file = self._file(raw)
         labels: set[str] = set()
         top, mistakes = self._top, self.mistakes
+        scorers = scorer_specs(file.scorers, top.within("scorers"), mistakes, labels)
+        cases = self._cases(file, labels)
         suite = Suite(
             name=file.name or self._path.stem,
             path=self._shown,
@@ -98,11 +101,13 @@ class _SuiteReader:
             settings=self._settings(file),
             source=file.source,
             recordings=self._recordings(file.recordings),
-            scorers=scorer_specs(file.scorers, top.within("scorers"), mistakes, labels),
-            cases=self._cases(file, labels),
+            scorers=scorers,
+            cases=cases,
             threshold=file.threshold,
             gates=gate_specs(file.gates, top.within("gates"), mistakes),
             tags=tuple(dict.fromkeys(file.tags)),
+            early_stop=file.early_stop,
+            quarantine=self._quarantine(file, cases),
             places=self._places(raw, file),
         )
         self._check_complete(raw, suite)
@@ -145,6 +150,11 @@ class _SuiteReader:
             what = "recordings lie below the root folder; give a path relative to it"
             self.mistakes.note(OutsideFolder, what, self._top, "recordings")
         return text
+
+    def _quarantine(self, file: SuiteFile, cases: tuple[Case, ...]) -> tuple[Quarantine, ...]:
+        ids = {case.id for case in cases}
+        reader = QuarantineReader(self._path, self._shown, ids, self.mistakes)
+        return reader.read(file.quarantine, self._top.within("quarantine"))
 
     def _cases(self, file: SuiteFile, labels: set[str]) -> tuple[Case, ...]:
         defaults = file.defaults or Defaults()

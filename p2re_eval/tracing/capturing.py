@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from p2re_eval.records import JSON
 from p2re_eval.store import Redact, default_path
@@ -18,6 +18,7 @@ from p2re_eval.tracing.steps import OwnSteps, Steps
 
 if TYPE_CHECKING:
     from p2re_eval.tracing.instrumentors import Instrumentors
+    from p2re_eval.tracing.otel import Listener
 
 
 class Capture:
@@ -87,6 +88,7 @@ def capture(
     tags: Sequence[str] = (),
     metadata: Mapping[str, JSON] | None = None,
     redact: Redact | None = None,
+    provider: object = None,
 ) -> Capture:
     """Record every call to a model that this process makes, from now on.
 
@@ -94,6 +96,7 @@ def capture(
     database (default: ``P2RE_DB`` or ``~/.aikh/p2re.db``); session, user, tags and metadata hold
     for the calls of this context; ``redact`` sees every text before the disk does. ``sdks=False``
     records ``@trace``, ``span()`` and ``record_calls()`` alone and needs no OpenTelemetry.
+    ``provider``: the program's own OpenTelemetry provider, where it is not the global one.
 
     A database that cannot be written is said in the log and counted; it breaks no call.
     Raises MissingExtra without OpenTelemetry, unless ``sdks=False``.
@@ -101,7 +104,7 @@ def capture(
     recorder = Recorder(Path(db or default_path()).expanduser().absolute(), redact=redact)
     belongs = ExitStack()
     made = Capture(recorder, sdks=sdks, belongs=belongs)
-    _SWITCH.on(made)
+    _SWITCH.on(made, provider)
     recorder.open()
     if session or user or tags or metadata:
         belongs.enter_context(in_session(session, user=user, tags=tags, metadata=metadata))
@@ -118,6 +121,14 @@ def current_steps() -> Steps | None:
     return _SWITCH.steps
 
 
+class _Otel(NamedTuple):
+    """What OpenTelemetry gives, once it is wanted."""
+
+    steps: Steps
+    instrumentors: Instrumentors
+    listener: Listener
+
+
 class _Switch:
     """Which captures are on. A process has one: libraries are patched once or not at all."""
 
@@ -125,14 +136,15 @@ class _Switch:
         self._on: list[Capture] = []
         self._lock = threading.Lock()
         self._own = OwnSteps(lambda: self.recorder)
-        self._otel: tuple[Steps, Instrumentors] | None = None
+        self._otel: _Otel | None = None
         self.recorder: Recorder | None = None
         self.steps: Steps | None = None
 
-    def on(self, one: Capture) -> None:
+    def on(self, one: Capture, provider: object) -> None:
         with self._lock:
-            if one.sdks and self._otel is None:
-                self._otel = self._with_opentelemetry()
+            if one.sdks:
+                self._otel = self._otel or self._with_opentelemetry()
+                self._otel.listener.hear(provider)
             self._on.append(one)
             self._settle()
         atexit.register(one.stop)
@@ -147,13 +159,13 @@ class _Switch:
         atexit.unregister(one.stop)
         return True
 
-    def _with_opentelemetry(self) -> tuple[Steps, Instrumentors]:
+    def _with_opentelemetry(self) -> _Otel:
         from p2re_eval.tracing.instrumentors import Instrumentors
-        from p2re_eval.tracing.otel import OtelSteps, listen_to_the_programs_own, own_provider
+        from p2re_eval.tracing.otel import Listener, OtelSteps, StoreSpanProcessor, own_provider
 
-        provider = own_provider(lambda: self.recorder)
-        listen_to_the_programs_own(lambda: self.recorder)
-        return OtelSteps(provider), Instrumentors(provider)
+        processor = StoreSpanProcessor(recorder=lambda: self.recorder)
+        provider = own_provider(processor)
+        return _Otel(OtelSteps(provider), Instrumentors(provider), Listener(processor))
 
     def _settle(self) -> None:
         newest = self._on[-1] if self._on else None
@@ -161,12 +173,11 @@ class _Switch:
         with_sdks = any(one.sdks for one in self._on)
         self.steps = None if newest is None else self._own
         if self._otel is not None:
-            steps, instrumentors = self._otel
             if with_sdks:
-                self.steps = steps
-                instrumentors.on()
+                self.steps = self._otel.steps
+                self._otel.instrumentors.on()
             else:
-                instrumentors.off()
+                self._otel.instrumentors.off()
 
 
 _SWITCH = _Switch()

@@ -6,14 +6,16 @@ The only file of this room that imports it (extra ``capture``).
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from p2re_eval.clock import new_span_id, new_trace_id
-from p2re_eval.errors import MissingExtra
+from p2re_eval.errors import MissingExtra, UsageError
 from p2re_eval.records import JSON
 from p2re_eval.store import default_path
 from p2re_eval.tracing.context import belonging
@@ -43,12 +45,19 @@ _STATUS: dict[StatusCode, Literal["UNSET", "OK", "ERROR"]] = {
 }
 
 
+_LANGCHAIN = "openinference.instrumentation.langchain"
+_RUNNABLE: ContextVar[SpanContext | None] = ContextVar("p2re_runnable", default=None)
+"""LangChain's span that began last here. Its instrumentor never makes a span the current one, so
+the SDK's call inside would look like a call of its own, and be counted twice."""
+
+
 @dataclass
 class _Open:
-    """A span that has begun; ``wanted`` when it, or something inside it, involves a model."""
+    """A span that has begun; ``above`` is its parent, ``known`` when that is recorded here,
+    ``wanted`` when it, or something inside it, involves a model."""
 
-    parent: int | None
-    root: bool
+    above: SpanContext | None
+    known: bool
     wanted: bool
 
 
@@ -97,14 +106,20 @@ class StoreSpanProcessor(SpanProcessor):
         for name, value in belonging().attributes().items():
             if name not in given:
                 span.set_attribute(name, value)
-        above = span.parent
+        above, own = self._above(span), _own_context(span)
         known = above is not None and above.span_id in self._open
         about = about_models(span.attributes or {})
-        self._open[_own_context(span).span_id] = _Open(
-            above.span_id if known and above is not None else None, not known, about
-        )
-        if about and not known:
-            recorder.begin(raw_span(span, remote_parent=above is not None))
+        self._open[own.span_id] = _Open(above, known, about)
+        if _scope(span) == _LANGCHAIN:
+            _RUNNABLE.set(own)
+        elif about and not known:
+            recorder.begin(raw_span(span, above, remote_parent=above is not None))
+
+    def _above(self, span: ReadableSpan) -> SpanContext | None:
+        runnable = _RUNNABLE.get()
+        if span.parent is None and runnable is not None and runnable.span_id in self._open:
+            return None if _scope(span) == _LANGCHAIN else runnable
+        return span.parent
 
     def _ended(self, span: ReadableSpan) -> None:
         mine = self._open.pop(_own_context(span).span_id, None)
@@ -112,17 +127,19 @@ class StoreSpanProcessor(SpanProcessor):
         if recorder is None or mine is None:
             return
         if mine.wanted or about_models(span.attributes or {}):
-            if mine.parent is not None and mine.parent in self._open:
-                self._open[mine.parent].wanted = True
-            recorder.record(raw_span(span, remote_parent=mine.root and span.parent is not None))
+            if mine.above is not None and mine.above.span_id in self._open:
+                self._open[mine.above.span_id].wanted = True
+            elsewhere = mine.above is not None and not mine.known
+            recorder.record(raw_span(span, mine.above, remote_parent=elsewhere))
 
 
-def raw_span(span: ReadableSpan, *, remote_parent: bool = False) -> RawSpan:
-    """An SDK span in our terms; ``remote_parent`` when its parent is not recorded here."""
-    own, above = _own_context(span), span.parent
-    scope = span.instrumentation_scope
+def raw_span(
+    span: ReadableSpan, above: SpanContext | None, *, remote_parent: bool = False
+) -> RawSpan:
+    """An SDK span below this one in our terms; ``remote_parent`` when that is not recorded here."""
+    own = _own_context(span)
     return RawSpan(
-        trace_id=f"{own.trace_id:032x}",
+        trace_id=f"{(own if above is None else above).trace_id:032x}",
         span_id=f"{own.span_id:016x}",
         parent_id=None if above is None else f"{above.span_id:016x}",
         name=span.name,
@@ -141,9 +158,13 @@ def raw_span(span: ReadableSpan, *, remote_parent: bool = False) -> RawSpan:
             for link in span.links
         ],
         resource=dict(span.resource.attributes),
-        scope="" if scope is None else scope.name,
+        scope=_scope(span),
         remote_parent=remote_parent,
     )
+
+
+def _scope(span: ReadableSpan) -> str:
+    return "" if span.instrumentation_scope is None else span.instrumentation_scope.name
 
 
 def _own_context(span: ReadableSpan) -> SpanContext:
@@ -162,7 +183,7 @@ class _Ids(IdGenerator):
         return int(new_span_id(), 16)
 
 
-def own_provider(recorder: Callable[[], Recorder | None]) -> TracerProvider:
+def own_provider(processor: SpanProcessor) -> TracerProvider:
     """A provider that nobody else sees: every span whole, whatever the environment limits."""
     unlimited = SpanLimits(
         max_attributes=SpanLimits.UNSET,
@@ -178,15 +199,25 @@ def own_provider(recorder: Callable[[], Recorder | None]) -> TracerProvider:
         span_limits=unlimited,
         shutdown_on_exit=False,
     )
-    provider.add_span_processor(StoreSpanProcessor(recorder=recorder))
+    provider.add_span_processor(processor)
     return provider
 
 
-def listen_to_the_programs_own(recorder: Callable[[], Recorder | None]) -> None:
-    """Where the program has a provider of its own, hear what is begun there too."""
-    provider = otel_trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.add_span_processor(StoreSpanProcessor(recorder=recorder))
+class Listener:
+    """Hears what is begun at providers of the program, each once."""
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self._processor = processor
+        self._heard: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
+
+    def hear(self, provider: object = None) -> None:
+        """The provider, or the program's global one. Raises UsageError for something else."""
+        found = otel_trace.get_tracer_provider() if provider is None else provider
+        if isinstance(found, TracerProvider) and found not in self._heard:
+            self._heard.add(found)
+            found.add_span_processor(self._processor)
+        elif provider is not None and not isinstance(found, TracerProvider):
+            raise UsageError(f"provider must be an SDK TracerProvider, not {type(found).__name__}")
 
 
 class OtelSteps:

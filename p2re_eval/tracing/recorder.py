@@ -11,6 +11,7 @@ from concurrent.futures import TimeoutError as TooLate
 from pathlib import Path
 
 from p2re_eval.errors import StoreError
+from p2re_eval.quantities import count_text
 from p2re_eval.records import MODEL_KINDS, CapturedSpan
 from p2re_eval.store import Redact, Store, open_store
 from p2re_eval.tracing.mapping import captured
@@ -71,10 +72,10 @@ class Recorder:
         if store is not None and self._pid == os.getpid():
             store.close()
         if self.lost:
-            LOG.error("p2re: %d spans were not recorded: %s", self.lost, self.why)
+            LOG.error("p2re: %s lost: %s", count_text(self.lost, "span"), self.why)
 
     def __repr__(self) -> str:
-        words = [f"{self.recorded} spans recorded in {self.path}"]
+        words = [f"{count_text(self.recorded, 'span')} recorded in {self.path}"]
         words += [f"{self.rescued} in a rescue file"] if self.rescued else []
         words += [f"{self.lost} lost ({self.why})"] if self.lost else []
         return ", ".join(words)

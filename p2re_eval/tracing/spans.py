@@ -21,7 +21,8 @@ from p2re_eval.tracing.steps import Step
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_HIDDEN = "__REDACTED__"
+HIDDEN = "__REDACTED__"
+"""What stands where a switch of OpenInference hides a text."""
 
 
 class OpenSpan:
@@ -53,8 +54,8 @@ class OpenSpan:
     def _said(self, side: str, value: object) -> None:
         if self._step is None:
             return
-        if _hides(f"{side}s"):
-            self._step.set({f"{side}.value": _HIDDEN})
+        if hides(f"{side}s"):
+            self._step.set({f"{side}.value": HIDDEN})
         elif isinstance(value, str):
             self._step.set({f"{side}.value": value, f"{side}.mime_type": "text/plain"})
         else:
@@ -255,6 +256,6 @@ def _plain(value: JSON) -> JSON:
     return value if isinstance(value, (str, bool, int, float)) else json_of(value)
 
 
-def _hides(what: str) -> bool:
+def hides(what: str) -> bool:
     """OpenInference's switches, by which a program keeps its texts to itself."""
     return os.environ.get(f"OPENINFERENCE_HIDE_{what.upper()}", "").lower() in ("true", "1")
