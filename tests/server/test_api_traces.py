@@ -162,3 +162,13 @@ def test_polling_an_unchanged_trace_costs_a_304(served: Any, record: Any) -> Non
     assert (again.status, again.body) == (304, b"")
     record.evaluation(record.store.read_trace(f"{1:032x}"))
     assert served.get(path, If_None_Match=first.headers["etag"]).status == 200
+
+
+def test_half_a_character_is_shown_as_an_escape(served: Any, record: Any) -> None:
+    """Models cut emoji in two; that must not take the page away."""
+    trace_id = record.trace("cut \ud83d here").trace_id
+    head = served.get(f"/traces/{trace_id}")
+    assert head.json["trace"]["completion"]["text"] == "cut \ud83d here"
+    assert b"\\ud83d" in head.body
+    assert served.get(f"/traces/{trace_id}/export").status == 200
+    assert served.get("/traces").status == 200

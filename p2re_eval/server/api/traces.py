@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from p2re_eval.records import Span, TraceStatus
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
-from p2re_eval.server.backend import Backend, Reading, Writing, answer
+from p2re_eval.server.backend import Backend, Reading, Writing, answer, json_text
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.looking import TraceHead, TraceItem
@@ -193,10 +193,10 @@ def export_trace(
     name = f"trace-{head.trace.trace_id[:12]}.{form}"
     whole = backend.service.traces.get(head.trace.trace_id)
     if form == "json":
-        body = whole.model_dump_json()
+        body = json_text(whole)
     else:
-        spans = {span.span_id: span.model_dump_json() for span in whole.trace.spans}
-        tree = looking.tree(head.trace.trace_id).model_dump_json()
+        spans = {span.span_id: json_text(span) for span in whole.trace.spans}
+        tree = json_text(looking.tree(head.trace.trace_id))
         shown = head.model_dump(mode="json")
         flat = json.dumps({**shown.pop("trace"), **shown})
         body = trace_page(flat, title=head.trace.name, spans=spans, tree_json=tree)
