@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench wire clean
+.PHONY: demo test lint bench fuzz wire clean
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -22,6 +22,15 @@ bench: .venv/dev
 
 wire: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
+
+fuzz: .venv/fuzz/ready
+	$(BIN)/python tests/benchmarks/fuzz_api.py .venv/fuzz/bin/schemathesis
+
+.venv/fuzz/ready: .venv/dev
+	$(PYTHON) -m venv .venv/fuzz
+	.venv/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --group fuzz
+	@touch $@
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
