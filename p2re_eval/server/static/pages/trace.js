@@ -2,7 +2,7 @@
 
 import { get, part, put, remove } from "../api.js";
 import { go, setQuery } from "../app.js";
-import { h, icon, iconButton } from "../viewer/dom.js";
+import { h, iconButton } from "../viewer/dom.js";
 import "../viewer/trace.js";
 import { traceSource } from "../source.js";
 import { toast } from "../ui.js";
@@ -23,7 +23,7 @@ export async function show(main, { steps: [id], query, app }) {
     iconButton("Back to the list", "left", () => go(lastList.href)),
     at >= 0 ? iconButton("Trace before in the list ([)", "up", near(-1) ?? undefined, { disabled: !near(-1) }) : null,
     at >= 0 ? iconButton("Trace after in the list (])", "down", near(1) ?? undefined, { disabled: !near(1) }) : null,
-    h("a", { class: "button", href: `/api/p2re/traces/${part(trace.trace_id)}/export`, download: "", "aria-label": "Save as an HTML file", title: "Save as an HTML file" }, icon("down")), readOnly ? null : pin(id, trace), readOnly ? null : iconButton("Delete this trace", "trash", () => ask(id)));
+    iconButton("Save as an HTML file", "save", () => { location.href = `/api/p2re/traces/${part(trace.trace_id)}/export`; }), readOnly ? null : pin(id, trace), readOnly ? null : iconButton("Delete this trace", "trash", () => ask(id)));
   viewer.append(tools);
   main.prepend(h("h1", { class: "hush" }, trace.name));
   const kept = { tab: query.tab === "chat" ? "" : query.tab ?? "", span: query.span ?? "" };
