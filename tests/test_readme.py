@@ -191,7 +191,7 @@ def test_the_api_mounts_as_the_readme_shows(
     monkeypatch.chdir(tmp_path)
     block = next(body for body in _examples().values() if "include_router" in body)
     made: dict[str, Any] = {}
-    exec(block, made)  # noqa: S102 - the README's own example
+    exec(block, made)
     paths = made["app"].openapi()["paths"]
     assert {"/api/p2re/traces", "/api/p2re/stats", "/api/p2re/experiments"} <= set(paths)
 
