@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench fuzz wire clean
+.PHONY: demo test lint bench fuzz wire clean bench-kills bench-providers chaos
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -20,6 +20,12 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
 
+bench-kills: .venv/dev
+	$(BIN)/python tests/benchmarks/kills.py
+
+bench-providers: .venv/dev
+	$(BIN)/python tests/benchmarks/providers.py
+
 wire: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
 
@@ -31,6 +37,9 @@ fuzz: .venv/fuzz/ready
 	.venv/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --group fuzz
 	@touch $@
+
+chaos: .venv/dev
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
