@@ -21,7 +21,7 @@ LAYERS = [
     {"plugins", "engine", "tally"},
     {"gates"},
     {"planning"},
-    {"pipeline"},
+    {"pipeline", "tracing"},
     {"report"},
     {"pytest_plugin", "cli"},
 ]

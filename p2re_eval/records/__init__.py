@@ -19,6 +19,7 @@ from p2re_eval.records.base import (
     content_hash,
 )
 from p2re_eval.records.evaluation import (
+    CapturedSpan,
     Evaluation,
     Experiment,
     GateVerdict,
@@ -51,6 +52,7 @@ from p2re_eval.records.suite import (
 )
 from p2re_eval.records.trace import (
     Completion,
+    Exposure,
     Fault,
     Span,
     Trace,
@@ -59,12 +61,14 @@ from p2re_eval.records.trace import (
 
 __all__ = [
     "JSON",
+    "CapturedSpan",
     "Case",
     "Completion",
     "Evaluation",
     "EvaluationKind",
     "Example",
     "Experiment",
+    "Exposure",
     "Fault",
     "FinishReason",
     "GateSpec",

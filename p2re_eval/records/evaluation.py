@@ -1,4 +1,4 @@
-"""What is judged: scores, evaluations, results, gate verdicts, experiments, sessions."""
+"""What is judged: scores, evaluations, captured spans, results, verdicts, experiments, sessions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from p2re_eval.records.base import JSON, EvaluationKind, Outcome, Place, Record, Source
-from p2re_eval.records.trace import Fault, Usage
+from p2re_eval.records.trace import Exposure, Fault, Span, Usage
 
 
 class Score(Record):
@@ -41,6 +41,24 @@ class Evaluation(Record):
     created_ns: int = 0
     identifier: str = ""
     experiment_id: str | None = None
+
+
+class CapturedSpan(Record):
+    """A span of somebody else's program, and what it says about the trace it is part of.
+
+    ``root`` when nothing above it will ever be recorded; ``span`` may come before its parent,
+    twice, or long after. ``fault`` is why a call has no completion.
+    """
+
+    span: Span
+    root: bool = False
+    fault: Fault | None = None
+    session_id: str | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, JSON] = Field(default_factory=dict)
+    exposures: tuple[Exposure, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
 
 
 class Result(Record):

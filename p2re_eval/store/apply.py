@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from p2re_eval.store import result_writes, trace_writes
+from p2re_eval.store import result_writes, span_writes, trace_writes
 from p2re_eval.store.jobs import (
     BeginTrace,
     FinishExperiment,
@@ -14,6 +14,7 @@ from p2re_eval.store.jobs import (
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
+    SaveSpans,
     StartExperiment,
     StartSession,
 )
@@ -57,3 +58,5 @@ def _apply(transaction: Transaction, job: Job) -> None:
             result_writes.save_prompt_version(transaction, job.template)
         case StartSession():
             result_writes.start_session(transaction, job.session)
+        case SaveSpans():
+            span_writes.save_spans(transaction, job.spans)

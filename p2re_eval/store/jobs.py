@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from p2re_eval.records import (
+    CapturedSpan,
     Evaluation,
     Experiment,
     PromptTemplate,
@@ -82,6 +83,14 @@ class StartSession:
     write: Literal["start_session"] = "start_session"
 
 
+@dataclass(frozen=True, slots=True)
+class SaveSpans:
+    """Spans of other programs, in any order; what they say twice is kept once."""
+
+    spans: tuple[CapturedSpan, ...]
+    write: Literal["save_spans"] = "save_spans"
+
+
 Job: TypeAlias = (
     BeginTrace
     | FinishTrace
@@ -91,4 +100,5 @@ Job: TypeAlias = (
     | FinishExperiment
     | SavePromptVersion
     | StartSession
+    | SaveSpans
 )

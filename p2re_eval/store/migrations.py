@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from p2re_eval.errors import NewerSchema
+from p2re_eval.store.capture_tables import CAPTURE_TABLES
 from p2re_eval.store.schema import APPLICATION_ID, TABLES
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -22,7 +23,13 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-STEPS: tuple[Step, ...] = (create_tables,)
+def add_capture(connection: sqlite3.Connection) -> None:
+    """What other programs' spans say more than our own runs."""
+    for statement in statements(CAPTURE_TABLES):
+        connection.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (create_tables, add_capture)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 

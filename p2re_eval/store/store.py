@@ -16,6 +16,7 @@ from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
+    CapturedSpan,
     Completion,
     Evaluation,
     Experiment,
@@ -39,6 +40,7 @@ from p2re_eval.store.jobs import (
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
+    SaveSpans,
     StartExperiment,
     StartSession,
 )
@@ -146,6 +148,14 @@ class Store:
         """The prompt's version under the next number; one that is known stays as it is."""
         return self._submit(SavePromptVersion(template))
 
+    def save_spans(self, spans: Sequence[CapturedSpan]) -> Future[None]:
+        """Spans that other programs made: the trace grows with them, whatever order they come in.
+
+        A span that has ended is not replaced by word that it has begun; one that comes twice is
+        kept once. The trace is RUNNING until its root has ended.
+        """
+        return self._submit(SaveSpans(tuple(spans)))
+
     def start_session(self, session: Session) -> Future[None]:
         """A conversation; its traces name it by ``session_id``."""
         return self._submit(StartSession(session))
@@ -186,6 +196,7 @@ class Store:
         status: TraceStatus | None = None,
         experiment_id: str | None = None,
         session_id: str | None = None,
+        user: str | None = None,
         suite: str | None = None,
         since_ns: int | None = None,
     ) -> list[TraceRow]:
@@ -196,6 +207,7 @@ class Store:
             status=status,
             experiment_id=experiment_id,
             session_id=session_id,
+            user=user,
             suite=suite,
             since_ns=since_ns,
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from p2re_eval.records import Record, Source, TraceStatus
+from p2re_eval.records import Record, Source, SpanKind, TraceStatus
 from p2re_eval.store.payloads import json_of
 
 FEW_ROWS = 1000
@@ -20,6 +20,7 @@ class TraceRow(Record):
     id: int
     trace_id: str
     name: str
+    kind: SpanKind = "LLM"
     status: TraceStatus
     source: Source
     start_ns: int
@@ -32,6 +33,7 @@ class TraceRow(Record):
     repeat: int = 0
     experiment_id: str | None = None
     session_id: str | None = None
+    user: str | None = None
     attempts: int = 1
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -57,6 +59,7 @@ class TraceFilter(Record):
     status: TraceStatus | None = None
     experiment_id: str | None = None
     session_id: str | None = None
+    user: str | None = None
     suite: str | None = None
     since_ns: int | None = None
 
@@ -83,9 +86,9 @@ class _Condition:
 
 
 _ROW = (
-    "t.id, t.trace_id, t.name, t.status, t.source, t.start_ns, t.end_ns, t.model, "
+    "t.id, t.trace_id, t.name, t.kind, t.status, t.source, t.start_ns, t.end_ns, t.model, "
     "t.model_answered, t.prompt_name AS prompt, t.suite, t.case_id, t.repeat, t.experiment_id, "
-    "t.session_id, t.attempts, t.input_tokens, t.output_tokens, t.cached_tokens, "
+    "t.session_id, t.user, t.attempts, t.input_tokens, t.output_tokens, t.cached_tokens, "
     "t.reasoning_tokens, t.cost_usd, t.fault_kind, coalesce(t.input_preview, '') AS input_preview, "
     "coalesce(t.output_preview, '') AS output_preview, t.tags"
 )
@@ -94,6 +97,7 @@ _COLUMNS = {
     "prompt": "t.prompt_name",
     "experiment_id": "t.experiment_id",
     "session_id": "t.session_id",
+    "user": "t.user",
     "suite": "t.suite",
 }
 _STATUS, _START = "t.status", "t.start_ns"

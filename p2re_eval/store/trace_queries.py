@@ -11,8 +11,10 @@ from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.records import (
     Completion,
     Evaluation,
+    Exposure,
     Fault,
     Message,
+    ModelSettings,
     RenderedPrompt,
     Score,
     Span,
@@ -115,14 +117,19 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
         for response in connection.execute("SELECT * FROM responses WHERE trace = ?", (row["id"],))
     }
     ending = responses.get(None)
+    root = connection.execute(
+        "SELECT attributes, events FROM spans WHERE trace = ? AND span_id = ?",
+        (row["id"], row["span_id"]),
+    ).fetchone()
     return Trace(
         trace_id=row["trace_id"],
         span_id=row["span_id"],
         name=row["name"],
+        kind=row["kind"],
         status=row["status"],
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
-        prompt=_prompt(connection, row["prompt"]),
+        prompt=_prompt(connection, row["prompt"], row["prompt_name"]),
         completion=None if ending is None else _completion(connection, ending, row),
         fault=None if ending is None else _fault(ending),
         attempts=row["attempts"],
@@ -130,11 +137,15 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
         source=row["source"],
         experiment_id=row["experiment_id"],
         session_id=row["session_id"],
+        user=row["user"],
         suite=row["suite"],
         case_id=row["case_id"],
         repeat=row["repeat"],
         tags=tuple(json_of(row["tags"], ())),
         metadata=json_of(row["metadata"], {}),
+        attributes={} if root is None else json_of(root["attributes"], {}),
+        events=() if root is None else tuple(json_of(root["events"], ())),
+        exposures=tuple(_exposures(connection, row["trace_id"])),
         spans=tuple(_spans(connection, row, responses)),
     )
 
@@ -142,7 +153,11 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
 def _spans(
     connection: sqlite3.Connection, trace: sqlite3.Row, responses: dict[int | None, sqlite3.Row]
 ) -> Iterator[Span]:
-    rows = connection.execute("SELECT * FROM spans WHERE trace = ? ORDER BY id", (trace["id"],))
+    """But for the root, which is the trace itself."""
+    rows = connection.execute(
+        "SELECT * FROM spans WHERE trace = ? AND span_id <> ? ORDER BY id",
+        (trace["id"], trace["span_id"]),
+    )
     same = columns("span_id parent_id name kind status status_message start_ns end_ns")
     for row in rows:
         ending = responses.get(row["id"])
@@ -150,6 +165,7 @@ def _spans(
             **{name: row[name] for name in same},
             trace_id=trace["trace_id"],
             attributes=json_of(row["attributes"], {}),
+            events=tuple(json_of(row["events"], ())),
             prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
             completion=None if ending is None else _completion(connection, ending, ending),
             run_key=_run_key(row),
@@ -161,7 +177,17 @@ def _run_key(row: sqlite3.Row) -> str:
     return kept.hex() if isinstance(kept, bytes) else kept or ""
 
 
-def _prompt(connection: sqlite3.Connection, prompt: int) -> RenderedPrompt:
+def _exposures(connection: sqlite3.Connection, trace_id: str) -> Iterator[Exposure]:
+    for experiment, variant, unit in connection.execute(
+        "SELECT experiment, variant, unit FROM exposures WHERE trace_id = ? ORDER BY experiment",
+        (trace_id,),
+    ):
+        yield Exposure(experiment=experiment, variant=variant, unit=unit)
+
+
+def _prompt(connection: sqlite3.Connection, prompt: int | None, name: str = "") -> RenderedPrompt:
+    if prompt is None:
+        return RenderedPrompt(name=name, messages=(), model=ModelSettings())
     row = connection.execute("SELECT * FROM prompts WHERE id = ?", (prompt,)).fetchone()
     blobs = connection.execute(
         "SELECT blob FROM messages WHERE prompt = ? ORDER BY position", (prompt,)

@@ -13,7 +13,7 @@ import pytest
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store import default_path, open_store
 from p2re_eval.store.connection import open_for_writing
-from p2re_eval.store.migrations import STEPS, create_tables, migrate, schema_version, statements
+from p2re_eval.store.migrations import STEPS, migrate, schema_version, statements
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def test_an_old_file_is_backed_up_and_migrated(
     connection.execute("INSERT INTO sessions(session_id, started_ns) VALUES ('s', 1)")
     backup = migrate(connection, database, (*STEPS, add_column))
     assert backup is not None
-    assert backup.name.startswith("p2re.db.schema1-")
+    assert backup.name.startswith(f"p2re.db.schema{len(STEPS)}-")
     assert backup.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(backup)) as old:
-        assert schema_version(old) == 1
+        assert schema_version(old) == len(STEPS)
         assert old.execute("SELECT * FROM sessions").fetchall() == [(1, "s", None, None, 1, None)]
     assert look("SELECT session_id, mood FROM sessions") == [("s", None)]
-    assert look("PRAGMA user_version") == [(2,)]
+    assert look("PRAGMA user_version") == [(len(STEPS) + 1,)]
     assert migrate(connection, database, (*STEPS, add_column)) is None
 
 
@@ -65,7 +65,7 @@ def test_a_step_that_fails_leaves_the_version_before(
     """Each step is one transaction: those before it stay, nothing of it does."""
     with pytest.raises(sqlite3.OperationalError, match="no such table: absent"):
         migrate(connection, database, (*STEPS, add_column, fail))
-    assert look("PRAGMA user_version") == [(2,)]
+    assert look("PRAGMA user_version") == [(len(STEPS) + 1,)]
     assert look("SELECT count(*) FROM sqlite_master WHERE name = 'half'") == [(0,)]
     assert not connection.in_transaction
 
@@ -81,16 +81,16 @@ def test_a_step_another_process_took_meanwhile_is_not_taken_again(
 ) -> None:
     """Several processes open an old file at once; the version is read again under the lock."""
     migrate(connection, database, (*STEPS, add_column))
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA user_version = {len(STEPS)}")
 
     def racing(inner: sqlite3.Connection) -> None:
         raise AssertionError("taken twice")
 
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("PRAGMA user_version = 2")
+        other.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
         with pytest.raises(NewerSchema):
             migrate(connection, database, STEPS)
-        assert migrate(connection, database, (create_tables, racing)) is None
+        assert migrate(connection, database, (*STEPS, racing)) is None
 
 
 def test_statements_are_split_where_sql_ends_them() -> None:
@@ -120,7 +120,7 @@ def test_health_tells_how_the_file_is(database: Path, records: Any) -> None:
         health = store.health()
     assert health.path == str(database)
     assert health.sqlite_version == sqlite3.sqlite_version
-    assert (health.schema_version, health.integrity) == (1, "ok")
+    assert (health.schema_version, health.integrity) == (len(STEPS), "ok")
     assert (health.counts["traces"], health.running, health.abandoned) == (2, 1, 0)
     assert health.page_size == 8192
     assert health.wal_bytes > 0
