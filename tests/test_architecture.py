@@ -22,7 +22,8 @@ LAYERS = [
     {"gates"},
     {"planning"},
     {"pipeline", "tracing"},
-    {"report"},
+    {"report", "otlp"},
+    {"bridges"},
     {"pytest_plugin", "cli"},
 ]
 """From the ground up. The first rooms are one small vocabulary that may know itself."""

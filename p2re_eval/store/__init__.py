@@ -4,12 +4,18 @@ from p2re_eval.store.connection import default_path
 from p2re_eval.store.health import StoreHealth
 from p2re_eval.store.redaction import Redact
 from p2re_eval.store.store import Store, open_store
+from p2re_eval.store.sync_ledger import KnownSpan, Mark, MarkStatus, Position, SyncLedger
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 
 __all__ = [
+    "KnownSpan",
+    "Mark",
+    "MarkStatus",
+    "Position",
     "Redact",
     "Store",
     "StoreHealth",
+    "SyncLedger",
     "TraceFilter",
     "TraceRow",
     "default_path",

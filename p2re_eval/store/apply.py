@@ -5,23 +5,24 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from p2re_eval.store import result_writes, span_writes, trace_writes
+from p2re_eval.store import result_writes, span_writes, sync_writes, trace_writes
 from p2re_eval.store.jobs import (
     BeginTrace,
     FinishExperiment,
     FinishTrace,
-    Job,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
     SaveSpans,
     StartExperiment,
     StartSession,
+    Together,
+    Work,
 )
 from p2re_eval.store.trace_writes import Transaction
 
 
-def apply_all(transaction: Transaction, jobs: Sequence[Job]) -> None:
+def apply_all(transaction: Transaction, jobs: Sequence[Work]) -> None:
     """Write and commit; on any error nothing is written. Raises sqlite3.Error and the jobs' own."""
     connection = transaction.connection
     connection.execute("BEGIN IMMEDIATE")  # deferred, a reader that turns writer fails at once
@@ -40,7 +41,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _apply(transaction: Transaction, job: Job) -> None:
+def _apply(transaction: Transaction, job: Work) -> None:
     match job:
         case BeginTrace():
             trace_writes.begin_trace(transaction, job.trace)
@@ -60,3 +61,9 @@ def _apply(transaction: Transaction, job: Job) -> None:
             result_writes.start_session(transaction, job.session)
         case SaveSpans():
             span_writes.save_spans(transaction, job.spans)
+        case Together():
+            if job.restart:
+                sync_writes.restart(transaction, job)
+            for part in job.jobs:
+                _apply(transaction, part)
+            sync_writes.save_ledger(transaction, job)

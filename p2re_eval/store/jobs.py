@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from p2re_eval.records import (
+    JSON,
     CapturedSpan,
     Evaluation,
     Experiment,
@@ -102,3 +104,23 @@ Job: TypeAlias = (
     | StartSession
     | SaveSpans
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Jobs that another system's rows became, with the marks and cursors that cover them.
+
+    Never rescued: what was not written is asked for again.
+    """
+
+    target: str
+    jobs: tuple[Job, ...] = ()
+    marks: tuple[dict[str, JSON], ...] = ()
+    positions: Mapping[str, dict[str, JSON]] = field(default_factory=dict)
+    restart: bool = False
+    forget: tuple[str, ...] = ()
+    bury: tuple[str, ...] = ()
+
+
+Work: TypeAlias = Job | Together
+"""What the writer takes: a job is also what a rescue file can hold."""

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store.capture_tables import CAPTURE_TABLES
 from p2re_eval.store.schema import APPLICATION_ID, TABLES
+from p2re_eval.store.sync_schema import add_sync_ledger
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -29,7 +30,7 @@ def add_capture(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (create_tables, add_capture)
+STEPS: tuple[Step, ...] = (create_tables, add_capture, add_sync_ledger)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 

@@ -43,10 +43,12 @@ from p2re_eval.store.jobs import (
     SaveSpans,
     StartExperiment,
     StartSession,
+    Work,
 )
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
+from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 from p2re_eval.store.trace_writes import Transaction
 from p2re_eval.store.writer import Writer
@@ -266,6 +268,15 @@ class Store:
         with explained(self.path):
             yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
 
+    def ledger(self, target: str) -> SyncLedger:
+        """What another system holds of ours: the cursors and marks of a bridge."""
+        return SyncLedger(target, self.path, self._reader, self._submit)
+
+    def ledgers(self) -> list[SyncLedger]:
+        """One for each target that was ever synced with."""
+        with explained(self.path):
+            return [self.ledger(target) for target in targets(self._reader())]
+
     def health(self) -> StoreHealth:
         """Sizes, counts and SQLite's own check; reads every page once."""
         with explained(self.path):
@@ -275,7 +286,7 @@ class Store:
         """Open the file for this thread's reads. Raises what is wrong with it."""
         self._reader()
 
-    def _submit(self, job: Job) -> Future[None]:
+    def _submit(self, job: Work) -> Future[None]:
         self._refuse_misuse()
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to read only", path=self.path)

@@ -158,18 +158,29 @@ def _spans(
         "SELECT * FROM spans WHERE trace = ? AND span_id <> ? ORDER BY id",
         (trace["id"], trace["span_id"]),
     )
-    same = columns("span_id parent_id name kind status status_message start_ns end_ns")
     for row in rows:
-        ending = responses.get(row["id"])
-        yield Span(
-            **{name: row[name] for name in same},
-            trace_id=trace["trace_id"],
-            attributes=json_of(row["attributes"], {}),
-            events=tuple(json_of(row["events"], ())),
-            prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
-            completion=None if ending is None else _completion(connection, ending, ending),
-            run_key=_run_key(row),
-        )
+        yield _span(connection, row, trace["trace_id"], responses.get(row["id"]))
+
+
+def read_span(connection: sqlite3.Connection, row: sqlite3.Row, trace_id: str) -> Span:
+    """A row of ``spans`` with its answer."""
+    ending = connection.execute("SELECT * FROM responses WHERE span = ?", (row["id"],)).fetchone()
+    return _span(connection, row, trace_id, ending)
+
+
+def _span(
+    connection: sqlite3.Connection, row: sqlite3.Row, trace_id: str, ending: sqlite3.Row | None
+) -> Span:
+    same = columns("span_id parent_id name kind status status_message start_ns end_ns")
+    return Span(
+        **{name: row[name] for name in same},
+        trace_id=trace_id,
+        attributes=json_of(row["attributes"], {}),
+        events=tuple(json_of(row["events"], ())),
+        prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
+        completion=None if ending is None else _completion(connection, ending, ending),
+        run_key=_run_key(row),
+    )
 
 
 def _run_key(row: sqlite3.Row) -> str:

@@ -16,7 +16,7 @@ from p2re_eval.interfaces import Clock
 from p2re_eval.store import recovery, search
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.faults import concerns_the_file, store_error
-from p2re_eval.store.jobs import Job
+from p2re_eval.store.jobs import Together, Work
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.rescue import rescue
 from p2re_eval.store.trace_writes import Transaction
@@ -31,7 +31,7 @@ FEED_AFTER_JOBS = 4000
 """A writer that is never idle feeds the index at least this often."""
 IDLE_S = 0.25
 
-_Waiting: TypeAlias = "tuple[Job, Future[None]]"
+_Waiting: TypeAlias = "tuple[Work, Future[None]]"
 
 
 class Writer:
@@ -56,7 +56,7 @@ class Writer:
         self._file = path.stat()
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Job) -> Future[None]:
+    def submit(self, job: Work) -> Future[None]:
         """Queue a job; blocks only while the queue is full. Raises StoreError after close()."""
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # a caller that gives up must not lose the answer
@@ -169,13 +169,14 @@ class Writer:
         for _, future in batch:
             future.set_exception(told)
 
-    def _rescued(self, jobs: Sequence[Job], error: Exception) -> Exception:
+    def _rescued(self, jobs: Sequence[Work], error: Exception) -> Exception:
         """The error for the caller, which names the file that keeps what was not written."""
         if not isinstance(error, (sqlite3.Error, StoreError)):
             return error
         told = error if isinstance(error, StoreError) else store_error(error, self._path)
         try:
-            kept = rescue(self._path, jobs, self._redaction)
+            keep = [job for job in jobs if not isinstance(job, Together)]
+            kept = rescue(self._path, keep, self._redaction)
         except OSError as second:
             return type(told)(f"{told}; nor could it be rescued ({second})", path=self._path)
         if kept is None:
@@ -183,7 +184,7 @@ class Writer:
         what = f"{told}; kept in {kept}, which the next opening of the database imports"
         return type(told)(what, path=self._path)
 
-    def _transact(self, jobs: Sequence[Job]) -> None:
+    def _transact(self, jobs: Sequence[Work]) -> None:
         self._refuse_another_file()
         now_ns = self._clock.now_ns()
         if self._process is None:
