@@ -12,6 +12,7 @@ from p2re_eval.errors import P2REError
 _COMMANDS = {
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
+    "import": "p2re_eval.cli.imports:imports",
     "init": "p2re_eval.cli.init:init",
     "models": "p2re_eval.cli.models:models",
     "prompts": "p2re_eval.cli.prompts:prompts",
@@ -19,6 +20,7 @@ _COMMANDS = {
     "record": "p2re_eval.cli.record:record",
     "run": "p2re_eval.cli.run:run",
     "schema": "p2re_eval.cli.schema:schema",
+    "sync": "p2re_eval.cli.sync:sync",
     "traces": "p2re_eval.cli.traces:traces",
 }
 

@@ -17,6 +17,9 @@ from p2re_eval.store.jobs import Job, Together
 from p2re_eval.store.payloads import json_of
 from p2re_eval.store.trace_queries import evaluation, read_span
 
+_END = 1 << 62
+"""After every id."""
+
 MarkStatus: TypeAlias = Literal["SENT", "SYNCED", "FAILED", "DELETED", "CONFLICT"]
 
 
@@ -42,6 +45,14 @@ class Position(Record):
     watermark: int = 0
     state: dict[str, JSON] = Field(default_factory=dict)
     updated_ns: int | None = None
+
+
+class Newest(Record):
+    """The newest child span, judgement and change of one, as cursors."""
+
+    spans: int
+    evaluations: int
+    changes: int
 
 
 class KnownSpan(Record):
@@ -143,20 +154,39 @@ class SyncLedger:
         )
         return {(row["kind"], row["status"]): row["n"] for row in rows}
 
-    def spans_after(self, cursor: int, *, limit: int = 500) -> list[tuple[int, Span]]:
+    def spans_after(
+        self, cursor: int, *, until: int = _END, limit: int = 500
+    ) -> list[tuple[int, Span]]:
         """Child spans of ended traces, each with its cursor, in the order of recording."""
         rows = self._all(
             "SELECT s.*, t.trace_id AS of_trace FROM spans s JOIN traces t ON t.id = s.trace "
-            "WHERE s.id > ? AND t.status <> 'RUNNING' AND s.span_id <> t.span_id "
+            "WHERE s.id > ? AND s.id <= ? AND t.status <> 'RUNNING' AND s.span_id <> t.span_id "
             "ORDER BY s.id LIMIT ?",
-            (cursor, limit),
+            (cursor, until, limit),
         )
         return [(row["id"], read_span(self._reader(), row, row["of_trace"])) for row in rows]
 
-    def newest_span(self) -> int:
-        """The cursor after every child span that was recorded so far."""
-        row = self._one("SELECT coalesce(max(id), 0) AS newest FROM spans", ())
-        return 0 if row is None else int(row["newest"])
+    def newest(self) -> Newest:
+        """The cursors after everything that was recorded so far."""
+        row = self._one(
+            "SELECT coalesce((SELECT max(id) FROM spans), 0) AS spans, "
+            "coalesce((SELECT max(id) FROM evaluations), 0) AS evaluations, "
+            "coalesce((SELECT max(id) FROM evaluation_changes), 0) AS changes",
+            (),
+        )
+        assert row is not None
+        return Newest(**dict(row))
+
+    def ended_by(self, trace_ids: Iterable[str], cursor: int) -> dict[str, str]:
+        """Those of these runs that ``Store.ended_after`` had given up to this cursor, each with the
+        id of its own span."""
+        rows = self._all(
+            "SELECT t.trace_id, t.span_id FROM json_each(?) j JOIN traces t "
+            "ON t.trace_id = j.value WHERE EXISTS (SELECT 1 FROM responses r "
+            "WHERE r.trace = t.id AND r.span IS NULL AND r.id <= ?)",
+            (json.dumps(list(trace_ids)), cursor),
+        )
+        return {row["trace_id"]: row["span_id"] for row in rows}
 
     def known_spans(self, *, before: int | None = None, limit: int = 1000) -> list[KnownSpan]:
         """Spans of runs that are here, the runs recorded last first; the next page is ``before``
@@ -167,7 +197,7 @@ class SyncLedger:
             "SELECT p.id AS run, p.trace_id, p.span_id AS root_id, p.span_id FROM page p UNION "
             "SELECT p.id, p.trace_id, p.span_id, s.span_id FROM page p JOIN spans s "
             "ON s.trace = p.id ORDER BY 1 DESC",
-            (before if before is not None else 1 << 62, limit),
+            (before if before is not None else _END, limit),
         )
         found: list[KnownSpan] = []
         for row in rows:
@@ -204,21 +234,25 @@ class SyncLedger:
         )
         return [evaluation(row) for row in rows]
 
-    def evaluations_after(self, cursor: int, *, limit: int = 500) -> tuple[list[Evaluation], int]:
+    def evaluations_after(
+        self, cursor: int, *, until: int = _END, limit: int = 500
+    ) -> tuple[list[Evaluation], int]:
         """Judgements in the order of their first saying, and the next cursor."""
         rows = self._all(
-            "SELECT * FROM evaluations WHERE id > ? ORDER BY id LIMIT ?", (cursor, limit)
+            "SELECT * FROM evaluations WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (cursor, until, limit),
         )
         return [evaluation(row) for row in rows], rows[-1]["id"] if rows else cursor
 
     def evaluations_changed_after(
-        self, cursor: int, *, limit: int = 500
+        self, cursor: int, *, until: int = _END, limit: int = 500
     ) -> tuple[list[Evaluation], int]:
         """Judgements that were changed since, in the order of changing, and the next cursor."""
         rows = self._all(
             "SELECT e.*, c.id AS change FROM evaluation_changes c "
-            "JOIN evaluations e ON e.id = c.evaluation WHERE c.id > ? ORDER BY c.id LIMIT ?",
-            (cursor, limit),
+            "JOIN evaluations e ON e.id = c.evaluation WHERE c.id > ? AND c.id <= ? "
+            "ORDER BY c.id LIMIT ?",
+            (cursor, until, limit),
         )
         return [evaluation(row) for row in rows], rows[-1]["change"] if rows else cursor
 

@@ -38,8 +38,9 @@ class Arrivals:
     async def read(self) -> None:
         """Everything that has arrived since; each page is on disk before the next is asked for."""
         course = self._course
+        overlap = OVERLAP_ROWS if self._position is None else 0
         position = self._position or self._begin()
-        page = await course.phoenix.spans_from(max(position.watermark - OVERLAP_ROWS, 0))
+        page = await course.phoenix.spans_from(max(position.watermark - overlap, 0))
         self._downward = self._downward or not _ascending(page.spans)
         if self._downward:
             self._position = await self._read_downward(position)

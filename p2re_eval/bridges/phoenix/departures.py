@@ -20,7 +20,7 @@ PATIENCE_S = 10.0
 """Without any sign of progress; then what was not seen is sent once more."""
 _NEVER_SEEN = "accepted there and never shown; another project may hold this trace already"
 _RESENDINGS = 2
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 2.0
 
 
 class Departures:
@@ -54,7 +54,7 @@ class Departures:
 
     async def _next_traces(self) -> bool:
         course = self._course
-        newest_span = course.ledger.newest_span()
+        newest_span = course.ledger.newest().spans
         rows, cursor = course.store.ended_after(self._cursor("traces"), limit=TRACES_A_BATCH)
         if not rows:
             return False
