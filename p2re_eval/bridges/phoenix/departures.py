@@ -54,7 +54,6 @@ class Departures:
 
     async def _next_traces(self) -> bool:
         course = self._course
-        newest_span = course.ledger.newest().spans
         rows, cursor = course.store.ended_after(self._cursor("traces"), limit=TRACES_A_BATCH)
         if not rows:
             return False
@@ -68,7 +67,7 @@ class Departures:
                 continue  # spans never change there: what was sent stays as it was sent
             of_trace = told(course.store.read_trace(trace_id), both=False)
             spans += of_trace
-            marks.append(_sent(trace_id, of_trace, newest_span))
+            marks.append(_sent(trace_id, of_trace))
         await self._post(spans, marks, "traces", cursor)
         return True
 
@@ -82,14 +81,17 @@ class Departures:
         marks = course.ledger.marks(TRACE, {hex_id(one, 32) for one in of_traces})
         roots = {one.trace_id: one.root_id for one in course.ledger.spans_of(of_traces)}
         spans: list[RawSpan] = []
-        for row, span in rows:
+        for _, span in rows:
             mark = marks.get(hex_id(span.trace_id, 32))
-            if mark is None or row <= int(mark.detail.get("upto", 0)):
+            if mark is None or hex_id(span.span_id, 16) in mark.detail.get("sent", ()):
                 continue
             raw = told_span(span, parent=hex_id(roots[span.trace_id], 16), both=False)
             spans.append(raw)
-            missing = [*mark.detail.get("missing", ()), raw.span_id]
-            detail = {**mark.detail, "missing": missing, "upto": row}
+            detail = {
+                **mark.detail,
+                "sent": [*mark.detail.get("sent", ()), raw.span_id],
+                "missing": [*mark.detail.get("missing", ()), raw.span_id],
+            }
             marks[raw.trace_id] = mark.model_copy(update={"status": "SENT", "detail": detail})
         changed = [marks[trace_id] for trace_id in dict.fromkeys(raw.trace_id for raw in spans)]
         await self._post(spans, changed, "late spans", rows[-1][0])
@@ -187,10 +189,10 @@ def batched(marks: Sequence[Mark]) -> Iterator[Sequence[Mark]]:
         yield marks[start : start + TRACES_A_BATCH]
 
 
-def _sent(trace_id: str, spans: Sequence[RawSpan], newest_span: int) -> Mark:
+def _sent(trace_id: str, spans: Sequence[RawSpan]) -> Mark:
     """``own`` is the id here where no span can have it (an import's, say)."""
     sent_as = spans[0].trace_id
     own = {} if sent_as == trace_id else {"own": trace_id}
-    missing = [raw.span_id for raw in spans]
-    detail = {"missing": missing, "upto": newest_span, **own}
+    ids = [raw.span_id for raw in spans]
+    detail = {"sent": ids, "missing": ids, **own}
     return Mark(kind=TRACE, local_id=sent_as, status="SENT", detail=detail)
