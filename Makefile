@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench wire clean
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -20,13 +20,16 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
 
+wire: .venv/dev
+	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
+
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(PIP) --editable ".[local]"
+	$(PIP) --editable ".[local,server]"
 	@touch $@
 
 .venv/dev: .venv/ready

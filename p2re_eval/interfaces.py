@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
 
@@ -30,7 +30,8 @@ class Provider(Protocol):
 
     A provider may also have ``async def diagnose(self) -> str``, for ``p2re doctor``: one sentence
     on what it found ready, free of cost; it raises ProviderError when calls would fail. And
-    ``def requirements(self) -> Requirements``, for ``p2re providers``.
+    ``def requirements(self) -> Requirements``, for ``p2re providers``. And ``free = True``, where
+    a call costs nothing unless the model settings name a price.
     """
 
     name: str
@@ -57,6 +58,23 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Give back connections and memory."""
+
+
+@runtime_checkable
+class LanedProvider(Protocol):
+    """A provider that several keys or addresses serve: the engine spreads calls over them."""
+
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """What each is called, at least one, never a key itself. The first has number 0."""
+
+    async def complete(
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
+    ) -> Completion:
+        """:meth:`Provider.complete`, by the key and address of this number."""
 
 
 @dataclass(frozen=True)

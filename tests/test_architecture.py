@@ -18,12 +18,15 @@ LAYERS = [
     {"errors"},
     {"records", "interfaces", "hookspecs", "documents", "explain", "clock", "git", "quantities"},
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
-    {"plugins", "engine", "tally"},
+    {"plugins", "engine", "tally", "service"},
+    {"compare"},
     {"gates"},
-    {"planning"},
+    {"planning", "verdicts"},
+    {"stopping", "results", "merging"},
     {"pipeline", "tracing"},
-    {"report", "otlp"},
-    {"bridges"},
+    {"forecast", "viewer", "otlp"},
+    {"report", "bridges"},
+    {"server"},
     {"pytest_plugin", "cli"},
 ]
 """From the ground up. The first rooms are one small vocabulary that may know itself."""
@@ -71,7 +74,18 @@ def _imported_by(statement: str) -> set[str]:
 
 
 HEAVY = {"aiohttp", "click", "genai_prices", "jinja2", "jsonschema_rs", "openai", "pydantic"}
-HEAVY |= {"pytest", "sqlite_utils", "sqlite3", "tabulate", "xllamacpp", "yaml", "asyncio"}
+HEAVY |= {
+    "fastapi",
+    "uvicorn",
+    "starlette",
+    "pytest",
+    "sqlite_utils",
+    "sqlite3",
+    "tabulate",
+    "xllamacpp",
+    "yaml",
+    "asyncio",
+}
 
 
 def test_the_front_door_imports_nothing() -> None:

@@ -73,7 +73,7 @@ async def sync_otlp(
     outcome = Outcome(settings.target, planned=settings.dry)
     begun_ns = clock.monotonic_ns()
     async with Peer(settings.address, clock, headers=_headers()) as peer:
-        export = _Export(store, store.ledger(settings.target), peer, outcome, settings.dry)
+        export = _Export(store, store.sync_ledger(settings.target), peer, outcome, settings.dry)
         try:
             while await export.step():
                 progress("spans sent", outcome.counts.get("spans_pushed", 0), None)
@@ -187,10 +187,10 @@ class _Export:
         try:
             return await post(items)
         except Refused as error:
-            if error.status in (401, 403):
+            if error.status == 404 and post == self._post_events:  # many take traces only
+                return self._drop(len(items), "late evaluations", str(error))
+            if not error.is_about_content:
                 raise
-            if error.status in (404, 405, 415):  # no such signal here: halving finds nothing
-                return self._drop(len(items), "all of them", str(error))
             if len(items) == 1:
                 return self._drop(1, _name(items[0]), str(error))
             half = len(items) // 2
@@ -221,7 +221,7 @@ class _Export:
     async def _save(self) -> None:
         failed, self._failed = self._failed, []
         positions = {name: Position(watermark=at) for name, at in self._at.items()}
-        await asyncio.wrap_future(self._ledger.save((), failed, positions))
+        await asyncio.wrap_future(self._ledger.save(marks=failed, positions=positions))
 
 
 def _name(item: object) -> str:

@@ -28,7 +28,7 @@ class Standing(Record):
 
 def standings(store: Store) -> list[Standing]:
     """Every target that was ever synced with."""
-    return [standing(ledger) for ledger in store.ledgers()]
+    return [standing(ledger) for ledger in store.sync_ledgers()]
 
 
 def standing(ledger: SyncLedger) -> Standing:

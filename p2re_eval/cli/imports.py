@@ -42,7 +42,7 @@ def otlp(files: tuple[Path, ...], db: Path | None) -> None:
             count, traces = 0, set[str]()
             for batch in _batches(read_file(path)):
                 spans = [captured(raw) for raw in batch]
-                ledger = store.ledger(f"file {path}")
+                ledger = store.sync_ledger(f"file {path}")
                 here = ledger.spans_here((one.span.trace_id, one.span.span_id) for one in spans)
                 news = [s for s in spans if (s.span.trace_id, s.span.span_id) not in here]
                 store.save_spans(news).result()

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from p2re_eval.documents import did_you_mean
+from p2re_eval.engine.budget import Account, Budget
+from p2re_eval.engine.lanes import FATAL, LONGEST_HOLD_S, Lane, Line, Slot
 from p2re_eval.engine.retry import RetryPolicy
-from p2re_eval.errors import NotFound, NotRun, ProviderError, ProviderTimeout
-from p2re_eval.interfaces import Clock, Provider, ProviderContext, ProviderFactory
-from p2re_eval.records import Completion, RenderedPrompt
+from p2re_eval.errors import (
+    NotFound,
+    NotRun,
+    OverBudget,
+    ProviderError,
+    ProviderTimeout,
+    RateLimited,
+)
+from p2re_eval.interfaces import Clock, LanedProvider, Provider, ProviderContext, ProviderFactory
+from p2re_eval.records import JSON, Completion, ModelSettings, RenderedPrompt
 
 ATTEMPT_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 600.0
@@ -64,67 +74,126 @@ class Turn(Protocol):
         """It has a slot: the provider is called next."""
 
 
-class _Line:
-    """A provider's slots, and as many places again right before them."""
+@dataclass(frozen=True)
+class _Request:
+    """One call: who is asked what, who waits for it, and the money held for it."""
 
-    def __init__(self, most: int) -> None:
-        self.slots = asyncio.Semaphore(most)
-        self.near = asyncio.Semaphore(2 * most)
+    provider: Provider
+    prompt: RenderedPrompt
+    turn: Turn | None
+    account: Account
 
 
 class Caller:
     """Calls providers within the session's limits."""
 
     def __init__(
-        self, providers: Providers, *, clock: Clock, concurrency: int, retry: RetryPolicy
+        self,
+        providers: Providers,
+        *,
+        clock: Clock,
+        concurrency: int,
+        retry: RetryPolicy,
+        budget: Budget | None = None,
     ) -> None:
         self.providers = providers
+        self._budget = budget
         self._clock = clock
         self._retry = retry
         self._concurrency = concurrency
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
 
     async def call(self, prompt: RenderedPrompt, turn: Turn | None = None) -> Answer:
         """The provider's answer after as many attempts as make sense; ``turn`` is told when it is
         near and when it has come.
 
         Raises ProviderError with ``attempts`` set: the last attempt's, or the reason why waiting
-        longer is pointless.
+        longer is pointless. Raises OverBudget before anything is begun, NotRun where so many calls
+        failed that no more are sent.
         """
         provider = self.providers.get(prompt.model.provider or "")
         provider.check(prompt)
         line = self._line(provider)
-        if turn is None:
-            return await self._in_line(provider, prompt, line.slots, None)
-        async with line.near:
-            await turn.near()
-            return await self._in_line(provider, prompt, line.slots, turn)
+        lanes = line.lanes_of(_lane_names(provider, prompt.model))
+        account = Account(self._budget, provider, prompt)
+        asked = _Request(provider, prompt, turn, account)
+        await account.open()
+        try:
+            if turn is None:
+                return await self._in_line(line, lanes, asked)
+            async with line.near:
+                line.refuse_closed(lanes)
+                await turn.near()
+                return await self._in_line(line, lanes, asked)
+        finally:
+            await account.close()
 
-    async def _in_line(
-        self,
-        provider: Provider,
-        prompt: RenderedPrompt,
-        slots: asyncio.Semaphore,
-        turn: Turn | None,
-    ) -> Answer:
-        limit_s = prompt.model.run_timeout_s or RUN_TIMEOUT_S
+    def limits(self) -> dict[str, JSON]:
+        """What came of each lane: calls in flight asked for and reached, cuts, and why it was
+        closed."""
+        logs = [line.log() for line in self._lines.values()]
+        return {name: told for log in logs for name, told in log.items()}
+
+    async def _in_line(self, line: Line, lanes: Sequence[Lane], asked: _Request) -> Answer:
+        limit_s = asked.prompt.model.run_timeout_s or RUN_TIMEOUT_S
         spent_s = 0.0  # in attempts and pauses: waiting for a slot is nobody's fault
         attempt = 1
+        last: ProviderError | None = None
         while True:
-            async with slots:
-                if turn is not None and attempt == 1:
-                    turn.come()
-                began = self._clock.monotonic_ns()
-                try:
-                    left_s = limit_s - spent_s
-                    return Answer(await self._attempt(provider, prompt, left_s), attempt)
-                except ProviderError as error:
-                    error.attempts = attempt
-                    spent_s += (self._clock.monotonic_ns() - began) / 1e9
-                    delay_s = self._delay_s(error, limit_s - spent_s, limit_s)
-            await self._clock.sleep(delay_s)
-            spent_s += delay_s
+            slot = await _taken(line, lanes, last)
+            if asked.turn is not None and attempt == 1:
+                asked.turn.come()
+            began = self._clock.monotonic_ns()
+            try:
+                with _given_back(line, slot):
+                    done = await self._paid(asked, limit_s - spent_s, slot.lane.number)
+                return Answer(done, attempt)
+            except ProviderError as error:
+                last = error
+                last.attempts = attempt
+                spent_s += (self._clock.monotonic_ns() - began) / 1e9
+                lanes = _elsewhere(lanes, slot.lane, error)
+                if slot.lane in lanes:
+                    delay_s = self._pause_s(line, slot.lane, error, limit_s - spent_s, limit_s)
+                    await self._wait(line, slot.lane, error, delay_s)
+                    spent_s += delay_s
+                else:
+                    line.gave_up(slot.lane, error)
+            await _again(asked.account, last)
             attempt += 1
+
+    async def _paid(self, asked: _Request, left_s: float, lane: int) -> Completion:
+        asked.account.calling()
+        try:
+            completion = await self._attempt(asked.provider, asked.prompt, left_s, lane)
+        except ProviderError as error:
+            await asked.account.failed(error)
+            raise
+        await asked.account.answered(completion)
+        return completion
+
+    def _pause_s(
+        self, line: Line, lane: Lane, error: ProviderError, left_s: float, limit_s: float
+    ) -> float:
+        """Seconds to wait before the next attempt; where none makes sense the lane is told, and
+        the error raised."""
+        try:
+            return self._delay_s(error, left_s, limit_s)
+        except ProviderError as given_up:
+            line.gave_up(lane, given_up)
+            raise
+
+    async def _wait(self, line: Line, lane: Lane, error: ProviderError, delay_s: float) -> None:
+        """Let the pause pass; a service that names it means everybody on the lane."""
+        asked = isinstance(error, RateLimited) and error.retry_after_s is not None
+        if not asked or delay_s > LONGEST_HOLD_S:
+            await self._clock.sleep(delay_s)
+            return
+        line.hold(lane)
+        try:
+            await self._clock.sleep(delay_s)
+        finally:
+            line.go_on(lane)
 
     def _delay_s(self, error: ProviderError, left_s: float, limit_s: float) -> float:
         """Seconds to wait before the next attempt. Raises the error when none makes sense."""
@@ -136,12 +205,12 @@ class Caller:
         return delay_s
 
     async def _attempt(
-        self, provider: Provider, prompt: RenderedPrompt, left_s: float
+        self, provider: Provider, prompt: RenderedPrompt, left_s: float, lane: int
     ) -> Completion:
         started = self._clock.monotonic_ns()
         try:
             async with asyncio.timeout(min(_attempt_limit_s(prompt), left_s)):
-                completion = await provider.complete(prompt)
+                completion = await _asked(provider, prompt, lane)
         except TimeoutError:
             raise _timed_out(provider, prompt, left_s) from None
         except (ProviderError, NotRun):
@@ -154,14 +223,65 @@ class Caller:
             completion = completion.model_copy(update={"duration_ns": elapsed})
         return completion
 
-    def _line(self, provider: Provider) -> _Line:
+    def _line(self, provider: Provider) -> Line:
         line = self._lines.get(provider.name)
         if line is None:
             most = self._concurrency
             if provider.concurrency is not None:
                 most = min(most, provider.concurrency)
-            line = self._lines[provider.name] = _Line(max(1, most))
+            line = self._lines[provider.name] = Line(max(1, most))
         return line
+
+
+async def _again(account: Account, failed: ProviderError) -> None:
+    """Money for the next attempt. Raises the error of the last one where there is none."""
+    try:
+        await account.open()
+    except OverBudget as error:
+        failed.args = (f"{failed}; not tried again: {error}",)
+        raise failed from error
+
+
+def _lane_names(provider: Provider, model: ModelSettings) -> Sequence[str]:
+    """The keys and addresses that can be asked for this model."""
+    lanes = getattr(provider, "lanes", None)
+    return [model.id] if lanes is None else [f"{model.id} at {name}" for name in lanes(model)]
+
+
+def _asked(
+    provider: Provider | LanedProvider, prompt: RenderedPrompt, lane: int
+) -> Awaitable[Completion]:
+    if lane == 0:
+        return provider.complete(prompt)
+    assert isinstance(provider, LanedProvider)
+    return provider.complete(prompt, lane=lane)
+
+
+def _elsewhere(lanes: Sequence[Lane], lane: Lane, error: ProviderError) -> Sequence[Lane]:
+    """The lanes for the next attempt: after an error that is this key's own, the other keys'."""
+    others = [other for other in lanes if other is not lane and not other.closed]
+    return others if others and error.kind in FATAL else lanes
+
+
+async def _taken(line: Line, lanes: Sequence[Lane], last: ProviderError | None) -> Slot:
+    """A place in flight. Raises NotRun, or the last attempt's error where there was one, when the
+    lanes are closed."""
+    try:
+        return await line.take(lanes)
+    except NotRun:
+        if last is not None:
+            raise last from None
+        raise
+
+
+@contextmanager
+def _given_back(line: Line, slot: Slot) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        line.give_back(slot, error)
+        raise
+    line.give_back(slot)
 
 
 def _attempt_limit_s(prompt: RenderedPrompt) -> float:

@@ -14,10 +14,11 @@ from p2re_eval.errors import (
     ProviderError,
     TruncatedResponse,
 )
-from p2re_eval.providers.http import Event, HttpClient, decoded
+from p2re_eval.providers.event_readers import Event, Reader
+from p2re_eval.providers.http import HttpClient, decoded
 from p2re_eval.providers.http_faults import Call, refusal
 from p2re_eval.providers.prices import CacheWrites, cost_usd
-from p2re_eval.records import JSON, Completion, ModelSettings
+from p2re_eval.records import JSON, Completion, ModelSettings, Usage
 
 
 class StreamedAnswer(Protocol):
@@ -76,9 +77,9 @@ class Exchange:
         stream: StreamedAnswer,
         on_text: Callable[[str], None] | None,
         *,
-        lines: bool = False,
+        reader: Reader | None = None,
     ) -> Completion:
-        """The answer as it arrives, by events or by ``lines`` of JSON.
+        """The answer as it arrives, by server-sent events unless ``reader`` finds others.
 
         Raises ProviderError, with the text so far as its ``partial``.
         """
@@ -96,7 +97,7 @@ class Exchange:
 
         try:
             reply = await self._http.post(
-                self._call, self._headers, body, on_event=receive, lines=lines
+                self._call, self._headers, body, on_event=receive, reader=reader
             )
         except ProviderError as error:
             if stream.ended and isinstance(error, (TruncatedResponse, ConnectionFailed)):
@@ -113,13 +114,19 @@ class Exchange:
         return completion
 
     def measured(
-        self, completion: Completion, model: ModelSettings, *, writes: CacheWrites | None = None
+        self,
+        completion: Completion,
+        model: ModelSettings,
+        *,
+        writes: CacheWrites | None = None,
+        billed: Usage | None = None,
     ) -> Completion:
-        """The completion with its cost, times and rate limits."""
+        """The completion with its cost, times and rate limits; ``billed`` are the tokens to pay for
+        where these are not simply those used."""
         ended_ns, first_ns = self._now_ns(), self._first_token_ns
         cost = cost_usd(
             model,
-            completion.usage,
+            billed or completion.usage,
             answered_as=completion.model,
             url=self._call.url,
             writes=writes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
@@ -13,7 +13,7 @@ from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import Key, chosen_base_url, key_for
+from p2re_eval.providers.keys import Key, chosen_base_url, chosen_base_urls, key_for, spots
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
 
@@ -90,15 +90,23 @@ class GeminiProvider:
         if model.base_url:
             return ""
         row = self._service()
-        chosen = chosen_base_url(row) or row.base_url
+        chosen = ",".join(sorted(chosen_base_urls(row))) or row.base_url
         return "" if _base_url(chosen) == GEMINI.base_url else chosen
 
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """Every key at every address that the environment names."""
+        return [spot.name for spot in spots(self._service(), model.base_url)]
+
     async def complete(
-        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call, key = self._call(model, _method(model))
+        call, key = self._call(model, _method(model), lane)
         check_key(call, key.refusal)
         body = encoded(call, generate_body(prompt))
         exchange = Exchange(
@@ -132,14 +140,14 @@ class GeminiProvider:
         """Close the connections."""
         await self._http.close()
 
-    def _call(self, model: ModelSettings, path: str) -> tuple[Call, Key]:
+    def _call(self, model: ModelSettings, path: str, lane: int = 0) -> tuple[Call, Key]:
         row = self._service()
-        base_url = model.base_url or chosen_base_url(row) or row.base_url
-        if not base_url:
+        spot = spots(row, model.base_url)[lane]
+        if not spot.base_url:
             what = f"{self.name} has an address for every project; {self.name} {row.note}"
             raise InvalidRequest(what, provider=self.name)
-        url = _address(base_url, path)
-        key = key_for(row, url)
+        url = _address(spot.base_url, path)
+        key = key_for(row, url, spot.number)
         call = Call(
             provider=self.name,
             model=model.name or "",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from p2re_eval.store import result_writes, span_writes, sync_writes, trace_writes
+from p2re_eval.store import result_writes, span_writes, trace_writes
 from p2re_eval.store.jobs import (
     BeginTrace,
+    Change,
     FinishExperiment,
     FinishTrace,
     SaveEvaluations,
@@ -16,13 +17,12 @@ from p2re_eval.store.jobs import (
     SaveSpans,
     StartExperiment,
     StartSession,
-    Together,
-    Work,
+    Write,
 )
 from p2re_eval.store.trace_writes import Transaction
 
 
-def apply_all(transaction: Transaction, jobs: Sequence[Work]) -> None:
+def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
     """Write and commit; on any error nothing is written. Raises sqlite3.Error and the jobs' own."""
     connection = transaction.connection
     connection.execute("BEGIN IMMEDIATE")  # deferred, a reader that turns writer fails at once
@@ -41,7 +41,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _apply(transaction: Transaction, job: Work) -> None:
+def _apply(transaction: Transaction, job: Write) -> None:
     match job:
         case BeginTrace():
             trace_writes.begin_trace(transaction, job.trace)
@@ -59,11 +59,7 @@ def _apply(transaction: Transaction, job: Work) -> None:
             result_writes.save_prompt_version(transaction, job.template)
         case StartSession():
             result_writes.start_session(transaction, job.session)
+        case Change():
+            job.apply(transaction)
         case SaveSpans():
             span_writes.save_spans(transaction, job.spans)
-        case Together():
-            if job.restart:
-                sync_writes.restart(transaction, job)
-            for part in job.jobs:
-                _apply(transaction, part)
-            sync_writes.save_ledger(transaction, job)

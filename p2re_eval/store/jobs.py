@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
-    JSON,
     CapturedSpan,
     Evaluation,
     Experiment,
@@ -17,6 +16,9 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
+
+if TYPE_CHECKING:
+    from p2re_eval.store.trace_writes import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +109,11 @@ Job: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """Jobs that another system's rows became, with the marks and cursors that cover them.
+class Change:
+    """An edit that somebody waits for (a pin, a label, a deletion); never kept for later."""
 
-    Never rescued: what was not written is asked for again.
-    """
-
-    target: str
-    jobs: tuple[Job, ...] = ()
-    marks: tuple[dict[str, JSON], ...] = ()
-    positions: Mapping[str, dict[str, JSON]] = field(default_factory=dict)
-    restart: bool = False
-    forget: tuple[str, ...] = ()
-    bury: tuple[str, ...] = ()
+    apply: Callable[[Transaction], None]
 
 
-Work: TypeAlias = Job | Together
-"""What the writer takes: a job is also what a rescue file can hold."""
+Write: TypeAlias = Job | Change
+"""Whatever the writer takes."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 from p2re_eval.errors import NewerSchema
-from p2re_eval.store.capture_tables import CAPTURE_TABLES
-from p2re_eval.store.schema import APPLICATION_ID, TABLES
-from p2re_eval.store.sync_schema import add_sync_ledger
+from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
+from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
+from p2re_eval.store.steps.capture_tables import add_capture
+from p2re_eval.store.steps.comparable_results import make_results_comparable
+from p2re_eval.store.steps.record_tables import add_record_tables
+from p2re_eval.store.steps.sync_ledger import add_sync_ledger
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -24,13 +27,14 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-def add_capture(connection: sqlite3.Connection) -> None:
-    """What other programs' spans say more than our own runs."""
-    for statement in statements(CAPTURE_TABLES):
-        connection.execute(statement)
-
-
-STEPS: tuple[Step, ...] = (create_tables, add_capture, add_sync_ledger)
+STEPS: tuple[Step, ...] = (
+    create_tables,
+    make_results_comparable,
+    add_capture,
+    add_record_tables,
+    add_spending_and_quarantine,
+    add_sync_ledger,
+)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 
@@ -64,16 +68,6 @@ def refuse_newer(version: int, path: Path, *, known: int = len(STEPS)) -> None:
             f"{known}); upgrade p2re-eval, or use another path",
             path=path,
         )
-
-
-def statements(script: str) -> Iterator[str]:
-    """The single statements of an SQL script (``executescript`` would commit before it runs)."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending.strip()
-            pending = ""
 
 
 def _take(connection: sqlite3.Connection, step: Step, number: int) -> None:

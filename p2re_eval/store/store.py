@@ -7,10 +7,11 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
@@ -20,6 +21,7 @@ from p2re_eval.records import (
     Completion,
     Evaluation,
     Experiment,
+    Observation,
     PromptTemplate,
     Result,
     Session,
@@ -27,13 +29,21 @@ from p2re_eval.records import (
     Trace,
     TraceStatus,
 )
-from p2re_eval.store import experiment_queries, recovery, trace_lists, trace_queries
+from p2re_eval.store import (
+    experiment_queries,
+    observation_queries,
+    recovery,
+    trace_lists,
+    trace_queries,
+)
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.connection import open_for_reading, open_for_writing
 from p2re_eval.store.faults import explained
 from p2re_eval.store.health import StoreHealth, health
+from p2re_eval.store.history import History, has_run, history
 from p2re_eval.store.jobs import (
     BeginTrace,
+    Change,
     FinishExperiment,
     FinishTrace,
     Job,
@@ -43,15 +53,17 @@ from p2re_eval.store.jobs import (
     SaveSpans,
     StartExperiment,
     StartSession,
-    Work,
+    Write,
 )
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
 from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.trace_writes import Transaction, key_column
 from p2re_eval.store.writer import Writer
+
+_T = TypeVar("_T")
 
 
 def open_store(
@@ -175,6 +187,16 @@ class Store:
         with explained(self.path):
             return trace_queries.find_run(self._reader(), run_key)
 
+    def has_run(self, run_key: str) -> bool:
+        """Whether :meth:`find_run` would find one."""
+        with explained(self.path):
+            return has_run(self._reader(), key_column(run_key))
+
+    def history(self, prompt: str, model: str) -> History:
+        """What the newest live calls of this prompt on this model used."""
+        with explained(self.path):
+            return history(self._reader(), prompt, model)
+
     def find_call(self, run_key: str) -> Completion | None:
         """The newest answer to a scorer's own call with this key."""
         with explained(self.path):
@@ -235,8 +257,7 @@ class Store:
         query = as_query(text)
         if not query:
             return []
-        if self._writer is not None:
-            self._writer.index_everything().result()
+        self.index_everything()
         with explained(self.path):
             return trace_lists.search(self._reader(), query, limit=limit)
 
@@ -263,19 +284,48 @@ class Store:
         with explained(self.path):
             yield from experiment_queries.results(self._reader(), experiment_id)
 
+    def observations(self, experiment_id: str) -> Iterator[Observation]:
+        """The results in item order without their texts: what statistics are made of."""
+        with explained(self.path):
+            yield from observation_queries.observations(self._reader(), experiment_id)
+
+    def case_results(self, experiment_id: str, case: tuple[str, str, str, str]) -> list[Result]:
+        """The results of one case (suite, prompt, model, id), a repeat each."""
+        with explained(self.path):
+            return experiment_queries.case_results(self._reader(), experiment_id, case)
+
     def recordings(self, experiment_id: str) -> Iterator[Trace]:
         """The answered traces in item order, for replay; read page by page."""
         with explained(self.path):
             yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
 
-    def ledger(self, target: str) -> SyncLedger:
+    def sync_ledger(self, target: str) -> SyncLedger:
         """What another system holds of ours: the cursors and marks of a bridge."""
-        return SyncLedger(target, self.path, self._reader, self._submit)
+        return SyncLedger(target, self.read, self._submit)
 
-    def ledgers(self) -> list[SyncLedger]:
+    def sync_ledgers(self) -> list[SyncLedger]:
         """One for each target that was ever synced with."""
+        return [self.sync_ledger(target) for target in self.read(targets)]
+
+    def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
+        """What a query of this room finds on this thread's connection; rows go by column name."""
         with explained(self.path):
-            return [self.ledger(target) for target in targets(self._reader())]
+            return query(self._reader())
+
+    def change(self, edit: Callable[[Transaction], _T]) -> _T:
+        """An edit inside the next transaction, on disk when this returns.
+
+        Raises StoreError, and what the edit raises: then nothing of it is written.
+        """
+        found: list[_T] = []
+        self._submit(Change(lambda transaction: found.append(edit(transaction)))).result()
+        return found[-1]
+
+    def index_everything(self) -> None:
+        """Bring the full-text index and the rollups up to what has ended by now."""
+        self._refuse_misuse()
+        if self._writer is not None:
+            self._writer.index_everything().result()
 
     def health(self) -> StoreHealth:
         """Sizes, counts and SQLite's own check; reads every page once."""
@@ -286,7 +336,7 @@ class Store:
         """Open the file for this thread's reads. Raises what is wrong with it."""
         self._reader()
 
-    def _submit(self, job: Work) -> Future[None]:
+    def _submit(self, job: Write) -> Future[None]:
         self._refuse_misuse()
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to read only", path=self.path)

@@ -6,62 +6,19 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Literal, TypeAlias
 
-from pydantic import Field
-
-from p2re_eval.records import JSON, Evaluation, Record, Span
-from p2re_eval.store.faults import explained
-from p2re_eval.store.jobs import Job, Together
+from p2re_eval.records import CapturedSpan, Evaluation, Span
+from p2re_eval.store.jobs import Change
+from p2re_eval.store.marks import KnownSpan, Mark, MarkStatus, Newest, Position
 from p2re_eval.store.payloads import json_of
-from p2re_eval.store.trace_queries import evaluation, read_span
+from p2re_eval.store.result_writes import save_evaluations
+from p2re_eval.store.span_writes import save_spans
+from p2re_eval.store.sync_writes import restart, save_marks, save_positions
+from p2re_eval.store.trace_queries import evaluation, spans_of
+from p2re_eval.store.trace_writes import Transaction
 
 _END = 1 << 62
 """After every id."""
-
-MarkStatus: TypeAlias = Literal["SENT", "SYNCED", "FAILED", "DELETED", "CONFLICT"]
-
-
-class Mark(Record):
-    """One thing in the ledger: SENT and not yet seen there, SYNCED, FAILED (``detail`` says why),
-    DELETED there, or CONFLICT (both sides changed; ``detail`` holds both).
-
-    ``digest`` names the content on which both sides agreed last.
-    """
-
-    kind: str
-    local_id: str
-    status: MarkStatus
-    remote_id: str | None = None
-    digest: str | None = None
-    detail: dict[str, JSON] = Field(default_factory=dict)
-    updated_ns: int = 0
-
-
-class Position(Record):
-    """How far a stream was followed; ``state`` is what the bridge needs beside the number."""
-
-    watermark: int = 0
-    state: dict[str, JSON] = Field(default_factory=dict)
-    updated_ns: int | None = None
-
-
-class Newest(Record):
-    """The newest child span, judgement and change of one, as cursors."""
-
-    spans: int
-    evaluations: int
-    changes: int
-
-
-class KnownSpan(Record):
-    """Where a span is: its run, by number and id, and the span that is the run itself."""
-
-    run: int
-    trace_id: str
-    root_id: str
-    span_id: str
 
 
 class SyncLedger:
@@ -75,39 +32,39 @@ class SyncLedger:
     def __init__(
         self,
         target: str,
-        path: Path,
-        reader: Callable[[], sqlite3.Connection],
-        submit: Callable[[Together], Future[None]],
+        read: Callable[[Callable[[sqlite3.Connection], list[sqlite3.Row]]], list[sqlite3.Row]],
+        submit: Callable[[Change], Future[None]],
     ) -> None:
         self.target = target
-        self._path = path
-        self._reader = reader
+        self._read = read
         self._submit = submit
 
     def save(
         self,
-        jobs: Iterable[Job] = (),
-        marks: Iterable[Mark] = (),
+        *,
+        spans: Sequence[CapturedSpan] = (),
+        evaluations: Sequence[Evaluation] = (),
+        marks: Sequence[Mark] = (),
         positions: Mapping[str, Position] | None = None,
     ) -> Future[None]:
         """All of it or, after an error or a crash, nothing."""
-        return self._submit(
-            Together(
-                target=self.target,
-                jobs=tuple(jobs),
-                marks=tuple(mark.model_dump() for mark in marks),
-                positions={
-                    stream: position.model_dump() for stream, position in (positions or {}).items()
-                },
-            )
-        )
+
+        def write(transaction: Transaction) -> None:
+            save_spans(transaction, spans)
+            save_evaluations(transaction, evaluations)
+            save_marks(transaction, self.target, marks)
+            save_positions(transaction, self.target, positions or {})
+
+        return self._submit(Change(write))
 
     def restart(self, *, forget: Sequence[str], bury: Sequence[str] = ()) -> Future[None]:
         """The other side has lost everything: no cursor holds, the marks of the kinds in ``forget``
         go, and those of the kinds in ``bury`` are DELETED there."""
-        return self._submit(
-            Together(target=self.target, forget=tuple(forget), bury=tuple(bury), restart=True)
-        )
+
+        def write(transaction: Transaction) -> None:
+            restart(transaction, self.target, forget=forget, bury=bury)
+
+        return self._submit(Change(write))
 
     def position(self, stream: str) -> Position:
         """Where the stream stands; the beginning when it was never followed."""
@@ -159,12 +116,21 @@ class SyncLedger:
     ) -> list[tuple[int, Span]]:
         """Child spans of ended traces, each with its cursor, in the order of recording."""
         rows = self._all(
-            "SELECT s.*, t.trace_id AS of_trace FROM spans s JOIN traces t ON t.id = s.trace "
-            "WHERE s.id > ? AND s.id <= ? AND t.status <> 'RUNNING' AND s.span_id <> t.span_id "
-            "ORDER BY s.id LIMIT ?",
+            "SELECT t.*, s.id AS cursor, s.span_id AS step FROM spans s "
+            "JOIN traces t ON t.id = s.trace WHERE s.id > ? AND s.id <= ? "
+            "AND t.status <> 'RUNNING' AND s.span_id <> t.span_id ORDER BY s.id LIMIT ?",
             (cursor, until, limit),
         )
-        return [(row["id"], read_span(self._reader(), row, row["of_trace"])) for row in rows]
+        found: list[tuple[int, Span]] = []
+
+        def read(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+            for row in rows:
+                for span in spans_of(connection, row, span_id=row["step"]):
+                    found.append((row["cursor"], span))
+            return []
+
+        self._read(read)
+        return found
 
     def newest(self) -> Newest:
         """The cursors after everything that was recorded so far."""
@@ -278,8 +244,7 @@ class SyncLedger:
         return row["runs"], row["judgements"]
 
     def _all(self, sql: str, values: Sequence[object]) -> list[sqlite3.Row]:
-        with explained(self._path):
-            return self._reader().execute(sql, values).fetchall()
+        return self._read(lambda connection: connection.execute(sql, values).fetchall())
 
     def _one(self, sql: str, values: Sequence[object]) -> sqlite3.Row | None:
         rows = self._all(sql, values)

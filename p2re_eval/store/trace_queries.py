@@ -23,6 +23,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns
 from p2re_eval.store.payloads import json_of, record_of, text_of, unpacked
+from p2re_eval.store.steps.record_tables import version_text
 from p2re_eval.store.trace_writes import key_column
 
 
@@ -33,7 +34,7 @@ def find_run(connection: sqlite3.Connection, run_key: str) -> Trace | None:
         "AND run_key IS NOT NULL ORDER BY id DESC LIMIT 1",
         (key_column(run_key),),
     ).fetchone()
-    return None if row is None else _trace(connection, row)
+    return None if row is None else trace_of(connection, row)
 
 
 def find_call(connection: sqlite3.Connection, run_key: str) -> Completion | None:
@@ -49,6 +50,11 @@ def find_call(connection: sqlite3.Connection, run_key: str) -> Completion | None
 
 def read_trace(connection: sqlite3.Connection, beginning: str, path: Path) -> Trace:
     """The trace whose id begins so, with its spans. Raises NoSuchRecord, StoreError (ambiguous)."""
+    return trace_of(connection, trace_row(connection, beginning, path))
+
+
+def trace_row(connection: sqlite3.Connection, beginning: str, path: Path) -> sqlite3.Row:
+    """Its row in ``traces``. Raises NoSuchRecord, StoreError (ambiguous)."""
     beginning = beginning.strip().lower()
     rows = []
     if beginning:
@@ -67,7 +73,8 @@ def read_trace(connection: sqlite3.Connection, beginning: str, path: Path) -> Tr
             f"{path}: '{beginning}' begins more than one trace ({first}, {second}); give more of it"
         )
         raise StoreError(what, path=path)
-    return _trace(connection, rows[0])
+    row: sqlite3.Row = rows[0]
+    return row
 
 
 def evaluations(connection: sqlite3.Connection, trace_id: str) -> list[Evaluation]:
@@ -111,12 +118,11 @@ def usage(row: sqlite3.Row) -> Usage:
     )
 
 
-def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
-    responses = {
-        response["span"]: response
-        for response in connection.execute("SELECT * FROM responses WHERE trace = ?", (row["id"],))
-    }
-    ending = responses.get(None)
+def trace_of(connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bool = True) -> Trace:
+    """The record of a row in ``traces``."""
+    ending = connection.execute(
+        "SELECT * FROM responses WHERE trace = ? AND span IS NULL", (row["id"],)
+    ).fetchone()
     root = connection.execute(
         "SELECT attributes, events FROM spans WHERE trace = ? AND span_id = ?",
         (row["id"], row["span_id"]),
@@ -129,11 +135,11 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
         status=row["status"],
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
-        prompt=_prompt(connection, row["prompt"], row["prompt_name"]),
+        prompt=_asked(connection, row),
         completion=None if ending is None else _completion(connection, ending, row),
         fault=None if ending is None else _fault(ending),
         attempts=row["attempts"],
-        run_key=_run_key(row),
+        run_key=key_text(row["run_key"]),
         source=row["source"],
         experiment_id=row["experiment_id"],
         session_id=row["session_id"],
@@ -146,45 +152,43 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
         attributes={} if root is None else json_of(root["attributes"], {}),
         events=() if root is None else tuple(json_of(root["events"], ())),
         exposures=tuple(_exposures(connection, row["trace_id"])),
-        spans=tuple(_spans(connection, row, responses)),
+        spans=tuple(spans_of(connection, row)) if with_spans else (),
     )
 
 
-def _spans(
-    connection: sqlite3.Connection, trace: sqlite3.Row, responses: dict[int | None, sqlite3.Row]
+def spans_of(
+    connection: sqlite3.Connection, trace: sqlite3.Row, *, span_id: str | None = None
 ) -> Iterator[Span]:
-    """But for the root, which is the trace itself."""
+    """The spans of a row in ``traces`` as they were recorded, or the one of this id; but for the
+    root, which is the trace itself."""
     rows = connection.execute(
-        "SELECT * FROM spans WHERE trace = ? AND span_id <> ? ORDER BY id",
-        (trace["id"], trace["span_id"]),
-    )
-    for row in rows:
-        yield _span(connection, row, trace["trace_id"], responses.get(row["id"]))
-
-
-def read_span(connection: sqlite3.Connection, row: sqlite3.Row, trace_id: str) -> Span:
-    """A row of ``spans`` with its answer."""
-    ending = connection.execute("SELECT * FROM responses WHERE span = ?", (row["id"],)).fetchone()
-    return _span(connection, row, trace_id, ending)
-
-
-def _span(
-    connection: sqlite3.Connection, row: sqlite3.Row, trace_id: str, ending: sqlite3.Row | None
-) -> Span:
+        "SELECT * FROM spans WHERE trace = ? AND span_id <> ? "
+        "AND span_id = coalesce(?, span_id) ORDER BY id",
+        (trace["id"], trace["span_id"], span_id),
+    ).fetchall()
+    wanted = json.dumps([row["id"] for row in rows])
+    responses = {
+        response["span"]: response
+        for response in connection.execute(
+            "SELECT r.* FROM json_each(?) j JOIN responses r ON r.span = j.value", (wanted,)
+        )
+    }
     same = columns("span_id parent_id name kind status status_message start_ns end_ns")
-    return Span(
-        **{name: row[name] for name in same},
-        trace_id=trace_id,
-        attributes=json_of(row["attributes"], {}),
-        events=tuple(json_of(row["events"], ())),
-        prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
-        completion=None if ending is None else _completion(connection, ending, ending),
-        run_key=_run_key(row),
-    )
+    for row in rows:
+        ending = responses.get(row["id"])
+        yield Span(
+            **{name: row[name] for name in same},
+            trace_id=trace["trace_id"],
+            attributes=json_of(row["attributes"], {}),
+            events=tuple(json_of(row["events"], ())),
+            prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
+            completion=None if ending is None else _completion(connection, ending, ending),
+            run_key=key_text(row["run_key"]),
+        )
 
 
-def _run_key(row: sqlite3.Row) -> str:
-    kept = row["run_key"]
+def key_text(kept: bytes | str | None) -> str:
+    """What :func:`p2re_eval.store.trace_writes.key_column` was given."""
     return kept.hex() if isinstance(kept, bytes) else kept or ""
 
 
@@ -196,9 +200,21 @@ def _exposures(connection: sqlite3.Connection, trace_id: str) -> Iterator[Exposu
         yield Exposure(experiment=experiment, variant=variant, unit=unit)
 
 
-def _prompt(connection: sqlite3.Connection, prompt: int | None, name: str = "") -> RenderedPrompt:
-    if prompt is None:
-        return RenderedPrompt(name=name, messages=(), model=ModelSettings())
+def _asked(connection: sqlite3.Connection, trace: sqlite3.Row) -> RenderedPrompt:
+    """A trace's prompt; where there is none, or retention has dropped the texts, what the row
+    still knows of it."""
+    if trace["prompt"] is not None:
+        return _prompt(connection, trace["prompt"])
+    provider, _, name = trace["model"].partition("/")
+    return RenderedPrompt(
+        name=trace["prompt_name"],
+        version=version_text(trace["prompt_version"]),
+        messages=(),
+        model=ModelSettings(provider=provider or None, name=name or None),
+    )
+
+
+def _prompt(connection: sqlite3.Connection, prompt: int) -> RenderedPrompt:
     row = connection.execute("SELECT * FROM prompts WHERE id = ?", (prompt,)).fetchone()
     blobs = connection.execute(
         "SELECT blob FROM messages WHERE prompt = ? ORDER BY position", (prompt,)

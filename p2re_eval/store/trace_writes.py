@@ -18,7 +18,8 @@ from p2re_eval.records import (
 from p2re_eval.store.columns import columns, insert_into
 from p2re_eval.store.payloads import Blobs, digest, squeezed
 from p2re_eval.store.redaction import Redaction
-from p2re_eval.store.search import forget
+from p2re_eval.store.steps.record_tables import version_column
+from p2re_eval.store.upkeep import forget_ending
 
 SMALL_VARIABLES = 48
 """Bytes that are not worth compressing, even against the messages."""
@@ -44,9 +45,9 @@ class Transaction:
 
 TRACE_COLUMNS = columns(
     "trace_id span_id name status source start_ns end_ns model model_answered prompt_name prompt "
-    "suite case_id repeat experiment_id session_id run_key attempts input_tokens output_tokens "
-    "cached_tokens reasoning_tokens cost_usd fault_kind input_preview output_preview tags metadata "
-    "process kind user"
+    "prompt_version suite case_id repeat experiment_id session_id run_key attempts input_tokens "
+    "output_tokens cached_tokens reasoning_tokens cost_usd fault_kind input_preview output_preview "
+    "tags metadata process kind user"
 )
 _ENDING_COLUMNS = columns(
     "status start_ns end_ns model_answered attempts input_tokens output_tokens cached_tokens "
@@ -85,8 +86,8 @@ def finish_trace(transaction: Transaction, trace: Trace) -> None:
     if row is None:
         row = insert_trace(transaction, trace)
     else:
+        remove_response(transaction, row)  # first: it is counted as the row still stands
         transaction.connection.execute(_END_TRACE, (*_ending(transaction, trace), row))
-        remove_response(transaction, row)
     if trace.status != "RUNNING":
         insert_response(transaction, row, None, trace.completion, trace.fault)
     if trace.attributes or trace.events or trace.exposures:
@@ -97,7 +98,7 @@ def finish_trace(transaction: Transaction, trace: Trace) -> None:
 def keep_root(
     transaction: Transaction, row: int, trace: Trace, *, parent_id: str | None = None
 ) -> None:
-    """What only the root span of a captured trace says; see ``capture_tables``."""
+    """What only the root span of a captured trace says; see ``steps.capture_tables``."""
     root = Span(
         span_id=trace.span_id,
         trace_id=trace.trace_id,
@@ -204,6 +205,7 @@ def trace_values(transaction: Transaction, trace: Trace) -> dict[str, object]:
         "model": asked.model.id,
         "prompt_name": asked.name,
         "prompt": keep_prompt(transaction, asked),
+        "prompt_version": version_column(asked.version),
         "suite": trace.suite,
         "case_id": trace.case_id,
         "repeat": trace.repeat,
@@ -285,7 +287,7 @@ def remove_response(transaction: Transaction, trace: int) -> None:
         "SELECT id FROM responses WHERE trace = ? AND span IS NULL", (trace,)
     ).fetchone()
     if found is not None:
-        forget(connection, trace)
+        forget_ending(connection, trace)
         connection.execute("DELETE FROM responses WHERE id = ?", (found[0],))
 
 

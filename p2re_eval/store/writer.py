@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
-from p2re_eval.store import recovery, search
+from p2re_eval.store import recovery, upkeep
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.faults import concerns_the_file, store_error
-from p2re_eval.store.jobs import Together, Work
+from p2re_eval.store.jobs import Write
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.rescue import rescue
 from p2re_eval.store.trace_writes import Transaction
@@ -31,7 +31,7 @@ FEED_AFTER_JOBS = 4000
 """A writer that is never idle feeds the index at least this often."""
 IDLE_S = 0.25
 
-_Waiting: TypeAlias = "tuple[Work, Future[None]]"
+_Waiting: TypeAlias = "tuple[Write, Future[None]]"
 
 
 class Writer:
@@ -56,7 +56,7 @@ class Writer:
         self._file = path.stat()
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Work) -> Future[None]:
+    def submit(self, job: Write) -> Future[None]:
         """Queue a job; blocks only while the queue is full. Raises StoreError after close()."""
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # a caller that gives up must not lose the answer
@@ -169,22 +169,21 @@ class Writer:
         for _, future in batch:
             future.set_exception(told)
 
-    def _rescued(self, jobs: Sequence[Work], error: Exception) -> Exception:
+    def _rescued(self, jobs: Sequence[Write], error: Exception) -> Exception:
         """The error for the caller, which names the file that keeps what was not written."""
         if not isinstance(error, (sqlite3.Error, StoreError)):
             return error
         told = error if isinstance(error, StoreError) else store_error(error, self._path)
         try:
-            keep = [job for job in jobs if not isinstance(job, Together)]
-            kept = rescue(self._path, keep, self._redaction)
+            kept = rescue(self._path, jobs, self._redaction)
         except OSError as second:
             return type(told)(f"{told}; nor could it be rescued ({second})", path=self._path)
         if kept is None:
             return told
         what = f"{told}; kept in {kept}, which the next opening of the database imports"
-        return type(told)(what, path=self._path)
+        return type(told)(what, path=self._path, kept_in=kept)
 
-    def _transact(self, jobs: Sequence[Work]) -> None:
+    def _transact(self, jobs: Sequence[Write]) -> None:
         self._refuse_another_file()
         now_ns = self._clock.now_ns()
         if self._process is None:
@@ -208,7 +207,7 @@ class Writer:
         if not wanted:
             return
         try:
-            while search.feed(self._connection, FEED_ROWS):
+            while upkeep.feed(self._connection, FEED_ROWS):
                 pass
         except sqlite3.Error as error:
             for future in wanted:
@@ -221,7 +220,7 @@ class Writer:
         if not idle and self._jobs_since_feed < FEED_AFTER_JOBS:
             return
         try:
-            self._unfed = search.feed(self._connection, FEED_ROWS)
+            self._unfed = upkeep.feed(self._connection, FEED_ROWS)
         except sqlite3.Error:
             self._unfed = False  # the index waits for better times: the next write tries again
         if not self._unfed:

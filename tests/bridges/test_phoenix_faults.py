@@ -138,7 +138,7 @@ def test_a_sync_killed_midway_goes_on_where_it_stopped(
         sync(store, phoenix.address, project)
         wanted = {(t.trace_id, s) for t in traces for s in (t.span_id, t.spans[0].span_id)}
         assert arrived(phoenix, project) == wanted
-        counts = store.ledger(f"phoenix {phoenix.address} {project}").counts()
+        counts = store.sync_ledger(f"phoenix {phoenix.address} {project}").counts()
         assert counts == {("trace", "SYNCED"): 200, ("evaluation", "SYNCED"): 200}
         assert not sync(store, phoenix.address, project).changed
 

@@ -308,7 +308,7 @@ def test_a_dry_run_changes_neither_side(
     runs.record(store, 3)
     planned = sync(store, phoenix.address, project, dry=True)
     assert planned.lines()[0] == "would be: 6 spans sent and seen there"
-    assert store.ledger(planned.target).counts() == {}
+    assert store.sync_ledger(planned.target).counts() == {}
     assert sync(store, phoenix.address, project).counts["spans_pushed"] == 6
 
 

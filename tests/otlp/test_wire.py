@@ -96,7 +96,7 @@ def test_protobuf_gives_back_what_it_was_given() -> None:
 
 
 def test_json_says_the_same() -> None:
-    """The specification's JSON form, and what exporters make of it: snake_case names, base64 ids."""
+    """The specification's form, and what exporters make of it: snake_case names, base64 ids."""
     assert list(read_json(AS_JSON)) == [SPAN]
     snake = json.loads(
         json.dumps(AS_JSON)

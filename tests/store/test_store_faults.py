@@ -25,7 +25,6 @@ from p2re_eval.errors import (
     StoreReadOnly,
 )
 from p2re_eval.store import open_store
-from p2re_eval.store.migrations import STEPS
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.rescue import import_rescued, rescue, rescue_paths
 
@@ -265,9 +264,7 @@ def test_a_newer_file_is_refused(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA user_version = 99")
     for read_only in (False, True):
-        with pytest.raises(
-            NewerSchema, match=f"schema 99, this one knows {len(STEPS)}\\); upgrade"
-        ):
+        with pytest.raises(NewerSchema, match=r"schema 99, this one knows \d+\); upgrade"):
             open_store(database, read_only=read_only)
 
 

@@ -114,9 +114,7 @@ def test_the_genai_names_alone_are_enough() -> None:
     assert messages[3]["parts"][0]["type"] == "tool_call_response"
     [answer] = json.loads(known["gen_ai.output.messages"])
     assert [part["type"] for part in answer["parts"]] == ["reasoning", "text", "tool_call"]
-    assert not {name for name in told(trace(), both=False)[0].attributes} & {
-        "gen_ai.input.messages"
-    }
+    assert "gen_ai.input.messages" not in told(trace(), both=False)[0].attributes
 
 
 def test_a_failed_run_has_an_exception_and_no_answer() -> None:
@@ -187,8 +185,8 @@ def test_what_another_program_said_of_a_span_is_repeated_as_it_was() -> None:
     ("own", "sent"),
     [
         ("0af7651916cd43dd8448eb211c80319c", "0af7651916cd43dd8448eb211c80319c"),
-        ("trace-1", "0ab6cbf1e81d3f6a4d6bd1e1d3f0a4ab"),
-        ("0" * 32, "f"),
+        ("trace-1", "another"),
+        ("0" * 32, "another"),
     ],
 )
 def test_an_id_that_no_span_can_have_gets_one_that_stays(own: str, sent: str) -> None:

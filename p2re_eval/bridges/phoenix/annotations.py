@@ -26,7 +26,6 @@ from p2re_eval.bridges.phoenix.judgements import (
 from p2re_eval.errors import Refused
 from p2re_eval.records import Evaluation
 from p2re_eval.store import KnownSpan, Mark, MarkStatus, Position
-from p2re_eval.store.jobs import SaveEvaluations
 from p2re_eval.tracing.told import hex_id
 
 HOT_SPANS = 1000
@@ -108,8 +107,7 @@ class Annotations:
                 changes.welcome(annotation, places[annotation.span_id])
         changes.mourn(mark for name, mark in marks.items() if name in here and name not in pairs)
         self._held |= changes.held
-        jobs = [SaveEvaluations(tuple(changes.saved))] if changes.saved else []
-        await course.save(jobs, changes.marks)
+        await course.save(evaluations=changes.saved, marks=changes.marks)
 
     async def _write_next(self, stream: str) -> bool:
         ledger = self._course.ledger
@@ -161,7 +159,7 @@ class Annotations:
         try:
             remote_ids = await course.phoenix.annotate([one.annotation for one in ready])
         except Refused as error:
-            if error.status in (401, 403):
+            if not error.is_about_content and error.status != 404:
                 raise
             await self._one_by_one(ready, error)
             return

@@ -17,7 +17,6 @@ from p2re_eval.bridges.phoenix.course import (
 )
 from p2re_eval.records import JSON, CapturedSpan
 from p2re_eval.store import Mark, Position
-from p2re_eval.store.jobs import SaveSpans
 from p2re_eval.tracing.mapping import captured
 
 OVERLAP_ROWS = 100
@@ -93,10 +92,10 @@ class Arrivals:
             return position
         course = self._course
         sorted_page = sort(course, [one.raw.trace_id for one in spans], spans)
-        jobs = [SaveSpans(tuple(sorted_page.news))] if sorted_page.news and course.pull else []
+        news = sorted_page.news if course.pull else []
         position = position if downward else _after(spans, position)
         marks = [*sorted_page.confirmed, *(sorted_page.theirs if course.pull else ())]
-        await course.save(jobs, marks, {self._stream: position})
+        await course.save(spans=news, marks=marks, positions={self._stream: position})
         course.outcome.add("spans_pushed", sorted_page.arrived)
         course.outcome.add(
             "traces_pushed", sum(m.status == "SYNCED" for m in sorted_page.confirmed)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from p2re_eval.bridges.outcome import Outcome, Progress
 from p2re_eval.bridges.phoenix.client import Phoenix
 from p2re_eval.interfaces import Clock
+from p2re_eval.records import CapturedSpan, Evaluation
 from p2re_eval.store import Mark, Position, Store, SyncLedger
-from p2re_eval.store.jobs import Job
 
 TRACE, THEIR_TRACE = "trace", "their trace"
 EVALUATION = "evaluation"
@@ -35,10 +35,16 @@ class Course:
 
     async def save(
         self,
-        jobs: Iterable[Job] = (),
-        marks: Iterable[Mark] = (),
+        *,
+        spans: Sequence[CapturedSpan] = (),
+        evaluations: Sequence[Evaluation] = (),
+        marks: Sequence[Mark] = (),
         positions: Mapping[str, Position] | None = None,
     ) -> None:
         """Rows, marks and cursors on disk together; nothing in a dry run."""
-        if not self.dry:
-            await asyncio.wrap_future(self.ledger.save(jobs, marks, positions))
+        if self.dry:
+            return
+        saved = self.ledger.save(
+            spans=spans, evaluations=evaluations, marks=marks, positions=positions
+        )
+        await asyncio.wrap_future(saved)

@@ -119,7 +119,7 @@ class Departures:
         try:
             await self._course.phoenix.send_spans(spans)
         except Refused as error:
-            if error.status in (401, 403, 404, 415):
+            if not error.is_about_content:
                 raise
             if len(spans) > 1:
                 half = len(spans) // 2

@@ -72,7 +72,7 @@ async def sync_phoenix(
     async with Peer(settings.address, clock, headers=_headers()) as peer:
         course = Course(
             store=store,
-            ledger=store.ledger(settings.target),
+            ledger=store.sync_ledger(settings.target),
             phoenix=Phoenix(peer, settings.project),
             clock=clock,
             outcome=outcome,

@@ -8,6 +8,10 @@ keys: what an A/B experiment has counted stays when retention takes the trace.
 
 from __future__ import annotations
 
+import sqlite3
+
+from p2re_eval.store.schema import statements
+
 CAPTURE_TABLES = """
 ALTER TABLE traces ADD COLUMN kind TEXT NOT NULL DEFAULT 'LLM';
 ALTER TABLE traces ADD COLUMN user TEXT;
@@ -24,3 +28,9 @@ CREATE TABLE exposures (
 ) WITHOUT ROWID;
 CREATE INDEX exposures_of_trace ON exposures(trace_id);
 """
+
+
+def add_capture(connection: sqlite3.Connection) -> None:
+    """Kinds and users of traces, events of spans, and exposures."""
+    for statement in statements(CAPTURE_TABLES):
+        connection.execute(statement)

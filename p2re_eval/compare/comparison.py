@@ -1,0 +1,141 @@
+"""The comparison of two experiments, put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from p2re_eval import stats
+from p2re_eval.compare.changes import changes_of
+from p2re_eval.compare.deltas import Asked, deltas_of
+from p2re_eval.compare.flips import flips_of
+from p2re_eval.compare.pairing import by_case, listed, pair_up
+from p2re_eval.compare.sample import Sample, sample_of
+from p2re_eval.quantities import count_text
+from p2re_eval.records import (
+    Comparison,
+    Delta,
+    Experiment,
+    Observation,
+    Outcome,
+    Result,
+    Side,
+    SideFigures,
+    Source,
+)
+from p2re_eval.tally import ANSWERED, CaseKey, Sum
+
+SEED = 20250
+"""Every resampling starts here unless told otherwise; the comparison keeps it."""
+
+
+def compare(
+    before: Sample,
+    after: Sample,
+    *,
+    confidence: float = stats.CONFIDENCE,
+    seed: int = SEED,
+    partial: str = "",
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Comparison:
+    """The two experiments side by side, paired by (suite, prompt, model, case) and averaged over
+    the repeats of a case first.
+
+    ``partial`` says that only some cases were selected: what the older side has beyond them is
+    then no news. ``tell`` hears what is being done.
+    """
+    cases = [_read(sample, tell) for sample in (before, after)]
+    pairing = pair_up(*cases)
+    fair = sum(pair.refused is None for pair in pairing.pairs)
+    tell(f"comparing {count_text(fair, 'case')}")
+    moved = flips_of(pairing, before, after)
+    lonely = [] if partial else pairing.only_before
+    return Comparison(
+        before=_side(before, (pair.before for pair in pairing.pairs)),
+        after=_side(after, (pair.after for pair in pairing.pairs)),
+        confidence=confidence,
+        seed=seed,
+        cases=fair,
+        broke=moved.broke,
+        fixed=moved.fixed,
+        flips=moved.flips,
+        deltas=adjusted(tuple(deltas_of(pairing, Asked(confidence, seed)))),
+        changes=tuple(changes_of(pairing, before, after)),
+        incomparable=pairing.incomparable(),
+        only_before=listed(f"only in {before.label}", lonely) if lonely else None,
+        only_after=listed(f"only in {after.label}", pairing.only_after)
+        if pairing.only_after
+        else None,
+        note=partial,
+    )
+
+
+def compare_results(
+    before: Iterable[Result], after: Iterable[Result], *, confidence: float = stats.CONFIDENCE
+) -> Comparison:
+    """Two lists of results side by side, wherever they come from."""
+    sides = [
+        sample_of(Experiment(experiment_id=name, name=name, started_ns=0), results, label=name)
+        for name, results in (("before", before), ("after", after))
+    ]
+    return compare(*sides, confidence=confidence)
+
+
+def adjusted(deltas: Sequence[Delta]) -> tuple[Delta, ...]:
+    """The deltas with their p values adjusted for one another."""
+    known = [delta for delta in deltas if delta.p_direction is not None]
+    p_values = stats.holm([delta.p_direction or 0.0 for delta in known])
+    by_id = {id(delta): p for delta, p in zip(known, p_values, strict=True)}
+    family = max(len(known), 1)
+    return tuple(
+        delta.model_copy(update={"p_adjusted": by_id.get(id(delta)), "family": family})
+        for delta in deltas
+    )
+
+
+def _read(sample: Sample, tell: Callable[[str], None]) -> dict[CaseKey, tuple[Observation, ...]]:
+    tell(f"reading {sample.label}")
+    return by_case(sample.observations())
+
+
+def _side(sample: Sample, paired: Iterable[Sequence[Observation]]) -> Side:
+    """The side with the figures of its paired runs: both sides are then about the same cases."""
+    experiment = sample.experiment
+    return Side(
+        experiment_id=experiment.experiment_id,
+        label=sample.label,
+        started_ns=experiment.started_ns,
+        revision=experiment.revision,
+        figures=_figures(one for repeats in paired for one in repeats),
+    )
+
+
+def _figures(observations: Iterable[Observation]) -> SideFigures:
+    outcomes: Counter[Outcome] = Counter()
+    sources: Counter[Source] = Counter()
+    sums = {"cost_usd": Sum(), "input_tokens": Sum(), "output_tokens": Sum()}
+    durations: list[int] = []
+    for one in observations:
+        outcomes[one.outcome] += 1
+        if one.outcome not in ANSWERED:
+            continue
+        sources[one.source] += 1
+        for name, total in sums.items():
+            total.add(getattr(one, name))
+        if one.duration_ns is not None:
+            durations.append(one.duration_ns)
+    return SideFigures(
+        runs=outcomes.total(),
+        **{str(outcome): n for outcome, n in outcomes.items()},
+        **{str(source): n for source, n in sources.items()},
+        cost_usd=sums["cost_usd"].value,
+        unknown_costs=sums["cost_usd"].unknown,
+        input_tokens=_whole(sums["input_tokens"]),
+        output_tokens=_whole(sums["output_tokens"]),
+        p50_ns=stats.percentile(durations, 0.5) if durations else None,
+        p95_ns=stats.percentile(durations, 0.95) if durations else None,
+    )
+
+
+def _whole(total: Sum) -> int | None:
+    return None if total.value is None else round(total.value)

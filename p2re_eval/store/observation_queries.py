@@ -1,0 +1,60 @@
+"""Results without their texts, read as fast as SQLite gives them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from p2re_eval.records import Observation, Observed
+from p2re_eval.store.trace_queries import key_text
+
+_PAGE = 4096
+"""Rows in memory at a time; no read transaction between pages holds up a checkpoint."""
+_COLUMNS = (
+    "suite, prompt, model, case_id, repeat, outcome, value, cluster, prompt_version, row_hash, "
+    "rules_hash, fingerprint, model_answered, trace_id, source, cost_usd, input_tokens, "
+    "output_tokens, duration_ns"
+)
+_HASHES = slice(9, 12)
+_TRACE_ID = 13
+
+
+def observations(connection: sqlite3.Connection, experiment_id: str) -> Iterator[Observation]:
+    """The results of an experiment by suite and position, each with its scores."""
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples
+    at: tuple[object, ...] = ("", -1, 0)
+    while True:
+        rows = cursor.execute(
+            f"SELECT {_COLUMNS}, position, id FROM results "  # noqa: S608 - our own columns
+            "WHERE experiment_id = ? AND (suite, position, id) > (?, ?, ?) "
+            "ORDER BY suite, position, id LIMIT ?",
+            (experiment_id, *at, _PAGE),
+        ).fetchall()
+        scores = _scores(cursor, experiment_id, rows)
+        for row in rows:
+            hashes = (key_text(kept) or None for kept in row[_HASHES])
+            said = scores.get(row[_TRACE_ID], ())
+            fields = (*row[: _HASHES.start], *hashes, *row[_HASHES.stop : -2], said)
+            yield Observation._make(fields)
+        if len(rows) < _PAGE:
+            return
+        at = (rows[-1][0], *rows[-1][-2:])
+
+
+def _scores(
+    cursor: sqlite3.Cursor, experiment_id: str, rows: list[tuple[object, ...]]
+) -> dict[object, tuple[Observed, ...]]:
+    """By trace, in the order in which they were said."""
+    traces = [row[_TRACE_ID] for row in rows if row[_TRACE_ID] is not None]
+    found: dict[object, tuple[Observed, ...]] = {}
+    for trace_id, name, value, passed, version, kind in cursor.execute(
+        "SELECT e.trace_id, e.name, e.value, e.passed, e.scorer_version, e.kind "
+        "FROM json_each(?) j "
+        "JOIN evaluations e ON e.trace_id = j.value WHERE e.experiment_id = ? ORDER BY e.id",
+        (json.dumps(traces), experiment_id),
+    ):
+        said = Observed(name, value, None if passed is None else bool(passed), version, kind)
+        found[trace_id] = (*found.get(trace_id, ()), said)
+    return found
