@@ -100,6 +100,7 @@ def _model(attributes: Mapping[str, JSON]) -> ModelSettings:
     asked_for = given.pop("model", None)
     for sent_elsewhere in ("messages", "input", "tools", "contents"):
         given.pop(sent_elsewhere, None)
+    stop = given.pop("stop", None)
     longest = given.pop("max_completion_tokens", given.pop("max_output_tokens", None))
     provider = text(said(attributes, "provider"))
     own = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from p2re_eval.bridges.phoenix.arrivals import Arrivals
 from p2re_eval.bridges.phoenix.course import THEIR_TRACE, TRACE, Course
@@ -98,7 +98,7 @@ class Departures:
         return True
 
     async def _post(
-        self, spans: Sequence[RawSpan], marks: Iterable[Mark], stream: str, cursor: int
+        self, spans: Sequence[RawSpan], marks: Sequence[Mark], stream: str, cursor: int
     ) -> None:
         """The marks are on disk before anything leaves: after a crash they say what left."""
         course = self._course
