@@ -252,9 +252,10 @@ class SyncLedger:
 
 
 def targets(connection: sqlite3.Connection) -> list[str]:
-    """Every target that has a ledger or a cursor, in alphabetical order."""
+    """Every target that has a cursor or a mark, in alphabetical order. Their names hold an address,
+    which tells them from this room's own cursors."""
     rows = connection.execute(
-        "SELECT target FROM sync_state WHERE target <> 'search' "
+        "SELECT target FROM sync_state WHERE instr(target, '://') "
         "UNION SELECT target FROM sync_ledger ORDER BY 1"
     )
     return [row["target"] for row in rows]
