@@ -43,7 +43,7 @@ def test_what_is_recorded_here_is_seen_there(
     assert first.counts == {"traces_pushed": 20, "spans_pushed": 40, "evaluations_pushed": 20}
     again = sync(store, phoenix.address, project)
     assert again.lines() == ["nothing to do: both sides hold the same"]
-    assert again.requests == 2
+    assert again.requests == 3
     page = ask(phoenix, project, lambda there: there.spans_from(0))
     assert len(page.spans) == 40
     [there] = [one.raw for one in page.spans if one.raw.span_id == traces[3].span_id]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from p2re_eval.bridges.phoenix.client import RemoteSpan, SpanPage
 from p2re_eval.bridges.phoenix.course import (
     EVALUATION,
+    LABEL,
     PROMPT,
-    THEIR_PROMPT,
     THEIR_TRACE,
     TRACE,
     Course,
@@ -81,7 +81,7 @@ class Arrivals:
         )
         if course.dry:
             return
-        ours, theirs = (TRACE, EVALUATION, PROMPT), (THEIR_TRACE, THEIR_PROMPT)
+        ours, theirs = (TRACE, EVALUATION, PROMPT, LABEL), (THEIR_TRACE,)
         await asyncio.wrap_future(course.ledger.restart(forget=ours, bury=theirs))
 
     async def _take(

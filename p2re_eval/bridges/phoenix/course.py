@@ -15,7 +15,7 @@ from p2re_eval.store import Mark, Position, Store, SyncLedger
 TRACE, THEIR_TRACE = "trace", "their trace"
 EVALUATION = "evaluation"
 CONFLICT = "conflict"
-PROMPT, THEIR_PROMPT = "prompt", "their prompt"
+PROMPT, LABEL = "prompt", "label"
 
 
 @dataclass

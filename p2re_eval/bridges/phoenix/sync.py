@@ -14,6 +14,7 @@ from p2re_eval.bridges.phoenix.arrivals import Arrivals
 from p2re_eval.bridges.phoenix.client import Phoenix
 from p2re_eval.bridges.phoenix.course import Course
 from p2re_eval.bridges.phoenix.departures import Departures
+from p2re_eval.bridges.phoenix.prompts import PromptSync
 from p2re_eval.clock import SystemClock
 from p2re_eval.errors import BridgeError
 from p2re_eval.interfaces import Clock
@@ -116,6 +117,7 @@ async def _run(course: Course) -> None:
     if course.push:
         await Departures(course, arrivals).send()
         await annotations.write()
+    await PromptSync(course).run()
     if sweep.is_due(course):
         await sweep.sweep(course)
     elif first_time:
