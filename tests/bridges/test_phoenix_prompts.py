@@ -61,11 +61,7 @@ def there(format_: str, *contents: str, **given: Any) -> dict[str, Any]:
 def test_mustache_and_f_strings_become_jinja() -> None:
     """Variables become inputs; what looks like Jinja and is none is left alone."""
     made = template_of("n", there("MUSTACHE", "Hello {{name}}, {% not a tag %}"))
-    assert (
-        made.messages[0].content
-        == "{% raw %}Hello {% endraw %}{{ name }}".replace("{% raw %}Hello {% endraw %}", "Hello ")
-        + "{% raw %}, {% not a tag %}{% endraw %}"
-    )
+    assert made.messages[0].content == "Hello {{ name }}{% raw %}, {% not a tag %}{% endraw %}"
     assert made.inputs == {"name": {}}
     assert made.model == ModelSettings(provider="anthropic", name="claude", max_tokens=9)
     braces = template_of("n", there("F_STRING", "{name} says {{}}"))
@@ -161,9 +157,7 @@ def test_versions_and_labels_go_both_ways(
     assert len(asked(phoenix, "GET", "/v1/prompts/route-ticket/versions")) == 3
 
     copied = sync(elsewhere, phoenix.address, project)
-    assert copied.counts == {"prompts_pulled": 3, "labels_moved": 1} or copied.counts == {
-        "prompts_pulled": 3
-    }
+    assert copied.counts == {"prompts_pulled": 3, "labels_moved": 1}
     assert Prompts(elsewhere).get("Route Ticket", "v1").template.version == first.version
     assert oldest["metadata"]["p2re"]["version"] == first.version
 
