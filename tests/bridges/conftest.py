@@ -18,8 +18,11 @@ from typing import Any
 
 import pytest
 
+from p2re_eval.bridges.http import Peer
 from p2re_eval.bridges.outcome import Outcome
+from p2re_eval.bridges.phoenix.client import Phoenix
 from p2re_eval.bridges.phoenix.sync import PhoenixSettings, sync_phoenix
+from p2re_eval.clock import SystemClock
 from p2re_eval.records import (
     Completion,
     Evaluation,
@@ -144,6 +147,19 @@ def phoenix(
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def clean(phoenix: PhoenixServer) -> Iterator[None]:
+    """Prompts belong to the server: none is left for other tests."""
+    yield
+
+    async def sweep() -> None:
+        async with Peer(phoenix.address, SystemClock()) as peer:
+            for one in await Phoenix(peer, "").items("/v1/prompts"):
+                await peer.delete(f"/v1/prompts/{one['id']}")
+
+    asyncio.run(sweep())
 
 
 @pytest.fixture

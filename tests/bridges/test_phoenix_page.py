@@ -58,7 +58,7 @@ def project_id(server: PhoenixServer, project: str) -> str:
     return asyncio.run(asked())
 
 
-@pytest.mark.usefixtures("embedded_model")
+@pytest.mark.usefixtures("embedded_model", "clean")
 def test_a_run_of_the_embedded_model_is_seen_in_phoenix(
     phoenix: PhoenixServer, project: str, pytester: pytest.Pytester
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -102,19 +101,6 @@ def test_names_fit_the_other_side() -> None:
     """Lower case, letters, digits, - and _."""
     assert name_there("Route Ticket (v2)") == "route-ticket-v2"
     assert name_there("...") == "prompt"
-
-
-@pytest.fixture
-def clean(phoenix: PhoenixServer) -> Iterator[None]:
-    """Prompts belong to the server: none is left for other tests."""
-    yield
-
-    async def sweep() -> None:
-        async with Peer(phoenix.address, SystemClock()) as peer:
-            for one in await Phoenix(peer, "").items("/v1/prompts"):
-                await peer.delete(f"/v1/prompts/{one['id']}")
-
-    asyncio.run(sweep())
 
 
 def asked(server: PhoenixServer, method: str, path: str, body: Any = None) -> Any:

@@ -43,7 +43,7 @@ def test_what_is_recorded_here_is_seen_there(
     assert first.counts == {"traces_pushed": 20, "spans_pushed": 40, "evaluations_pushed": 20}
     again = sync(store, phoenix.address, project)
     assert again.lines() == ["nothing to do: both sides hold the same"]
-    assert again.requests == 3
+    assert again.requests == 4
     page = ask(phoenix, project, lambda there: there.spans_from(0))
     assert len(page.spans) == 40
     [there] = [one.raw for one in page.spans if one.raw.span_id == traces[3].span_id]
@@ -149,12 +149,13 @@ def test_what_was_made_there_is_imported(
             [
                 Annotation(span_id=root, name="polite", kind="HUMAN", score=0.0, label="rude"),
                 Annotation(span_id=child, name="short", kind="LLM", score=1.0, explanation="yes"),
+                Annotation(trace_id=trace_id, name="whole", kind="HUMAN", label="good"),
             ]
         )
 
     ask(phoenix, project, made_there)
     outcome = sync(store, phoenix.address, project)
-    assert outcome.counts == {"spans_pulled": 2, "evaluations_pulled": 2}
+    assert outcome.counts == {"spans_pulled": 2, "evaluations_pulled": 3}
     trace = store.read_trace(trace_id)
     assert (trace.kind, trace.name, trace.session_id) == ("CHAIN", "answer", "chat-7")
     assert trace.metadata == {"tenant": {"name": "acme"}}
@@ -162,10 +163,15 @@ def test_what_was_made_there_is_imported(
     [step] = trace.spans
     assert step.completion is not None
     assert (step.completion.text, step.completion.usage.input_tokens) == ("Good day.", 9)
-    polite, short = sorted(store.evaluations(trace_id), key=lambda one: one.name)
+    polite, short, whole = sorted(store.evaluations(trace_id), key=lambda one: one.name)
     assert (polite.kind, polite.score and polite.score.label) == ("HUMAN", "rude")
     assert short.score is not None
     assert short.score.metadata["phoenix"]["span_id"] == child
+    better = whole.model_copy(update={"score": whole.score.model_copy(update={"label": "great"})})
+    store.save_evaluations([better]).result()
+    assert sync(store, phoenix.address, project).counts == {"evaluations_pushed": 1}
+    [said] = ask(phoenix, project, lambda there: there.trace_annotations([trace_id]))
+    assert said.label == "great"
     again = sync(store, phoenix.address, project, full=True)
     assert not again.changed, again.lines()
 

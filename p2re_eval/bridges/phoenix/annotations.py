@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from p2re_eval.bridges.phoenix.client import SPANS_ASKED_ABOUT, Annotation
+from p2re_eval.bridges.phoenix.client import Annotation
 from p2re_eval.bridges.phoenix.course import (
     CONFLICT,
     EVALUATION,
@@ -86,16 +86,15 @@ class Annotations:
         """One look at these spans: news, changes, conflicts and deletions, on disk together."""
         course = self._course
         places = {hex_id(one.span_id, 16): one for one in spans if one.span_id}
-        there = await course.phoenix.annotations(list(places)[:SPANS_ASKED_ABOUT])
-        for start in range(SPANS_ASKED_ABOUT, len(places), SPANS_ASKED_ABOUT):
-            some = list(places)[start : start + SPANS_ASKED_ABOUT]
-            there += await course.phoenix.annotations(some)
+        places |= {hex_id(one.trace_id, 32): one for one in spans}
+        there = await course.phoenix.annotations([one for one in places if len(one) == 16])
+        there += await course.phoenix.trace_annotations([one for one in places if len(one) == 32])
         here = {
             key(one): one for one in course.ledger.evaluations_of({one.trace_id for one in spans})
         }
         pairs: dict[str, Annotation] = {}
         for one in there:
-            place = places[one.span_id]
+            place = places[one.trace_id or one.span_id]
             pairs[key_there(one, place.trace_id, hex_id(place.root_id, 16))] = one
         marks = course.ledger.marks(EVALUATION, {*here, *pairs})
         changes = _Changes(course)
@@ -104,7 +103,7 @@ class Annotations:
             if known is not None:
                 changes.compare(known, annotation, marks.get(name))
             elif name not in marks:  # else it was deleted here
-                changes.welcome(annotation, places[annotation.span_id])
+                changes.welcome(annotation, places[annotation.trace_id or annotation.span_id])
         changes.mourn(mark for name, mark in marks.items() if name in here and name not in pairs)
         self._held |= changes.held
         await course.save(evaluations=changes.saved, marks=changes.marks)
@@ -165,9 +164,12 @@ class Annotations:
             return
         sent = list(zip(ready, remote_ids, strict=True))
         await course.save(marks=[_mark(one.here, "SENT", remote_id=name) for one, name in sent])
-        there = await course.phoenix.annotations(sorted({one.annotation.span_id for one in ready}))
-        stored = {(one.span_id, one.identifier, digest(one)) for one in there}
-        agreed = [(one, name) for one, name in sent if one.as_stored in stored]
+        of_spans = {one.annotation.span_id for one in ready} - {""}
+        of_traces = {one.annotation.trace_id for one in ready} - {""}
+        there = await course.phoenix.annotations(sorted(of_spans))
+        there += await course.phoenix.trace_annotations(sorted(of_traces))
+        stored = {as_stored(one) for one in there}
+        agreed = [(one, name) for one, name in sent if as_stored(one.annotation) in stored]
         course.outcome.add("evaluations_pushed", len(agreed))
         await course.save(
             marks=[
@@ -202,9 +204,10 @@ class _Ready:
     here: Evaluation
     annotation: Annotation
 
-    @property
-    def as_stored(self) -> tuple[str, str, str]:
-        return self.annotation.span_id, self.annotation.identifier, digest(self.annotation)
+
+def as_stored(one: Annotation) -> tuple[str, str, str]:
+    """What must be found there after writing: the key and what was said."""
+    return one.trace_id or one.span_id, one.identifier, digest(one)
 
 
 class _Changes:

@@ -22,8 +22,8 @@ from p2re_eval.records import JSON, EvaluationKind, Record
 from p2re_eval.tracing.raw import RawEvent, RawSpan
 
 SPANS_A_PAGE = 1000
-SPANS_ASKED_ABOUT = 1000
-"""The most span ids that one request about annotations may name."""
+ASKED_ABOUT = 1000
+"""The most spans or traces that one request about annotations may name."""
 _ANNOTATIONS_A_PAGE = 10_000
 _KINDS: dict[str, EvaluationKind] = {"HUMAN": "HUMAN", "LLM": "LLM", "CODE": "CODE"}
 
@@ -44,10 +44,12 @@ class SpanPage:
 
 
 class Annotation(Record):
-    """A judgement there; (name, span, identifier) is its key."""
+    """A judgement there of a span or, with ``trace_id``, of a whole trace; that, its name and its
+    identifier are its key."""
 
     remote_id: str = ""
-    span_id: str
+    span_id: str = ""
+    trace_id: str = ""
     name: str
     kind: EvaluationKind
     score: float | None = None
@@ -96,24 +98,40 @@ class Phoenix:
 
     async def annotations(self, span_ids: Sequence[str]) -> list[Annotation]:
         """Everything that was said there of these spans."""
+        return await self._annotations("span", span_ids)
+
+    async def trace_annotations(self, trace_ids: Sequence[str]) -> list[Annotation]:
+        """Everything that was said there of these traces as a whole."""
+        return await self._annotations("trace", trace_ids)
+
+    async def _annotations(self, kind: str, ids: Sequence[str]) -> list[Annotation]:
         found: list[Annotation] = []
-        for start in range(0, len(span_ids), SPANS_ASKED_ABOUT):
-            some = span_ids[start : start + SPANS_ASKED_ABOUT]
-            query = [("limit", str(_ANNOTATIONS_A_PAGE)), *(("span_ids", one) for one in some)]
-            path = f"{self._of_project}/span_annotations"
+        path = f"{self._of_project}/{kind}_annotations"
+        for start in range(0, len(ids), ASKED_ABOUT):
+            some = ids[start : start + ASKED_ABOUT]
+            query = [("limit", str(_ANNOTATIONS_A_PAGE)), *((f"{kind}_ids", one) for one in some)]
             async for item in self._pages(path, query):
                 if item["name"] != "note":
                     found.append(_annotation(item))
         return found
 
     async def annotate(self, annotations: Sequence[Annotation]) -> list[str]:
-        """Write judgements of spans that are there, each over the one with its key. Gives ids.
+        """Write judgements of what is there, each over the one with its key; gives their ids in
+        this order.
 
         ``sync``: otherwise a write may be carried out late, over a newer one.
         """
-        body = {"data": [_sent(one) for one in annotations]}
-        answer = await self.peer.post("/v1/span_annotations", body, [("sync", "true")])
-        return [str(one["id"]) for one in answer.json["data"]]
+        ids: dict[int, str] = {}
+        for kind in ("span", "trace"):
+            of_trace = kind == "trace"
+            some = [(n, one) for n, one in enumerate(annotations) if bool(one.trace_id) is of_trace]
+            if not some:
+                continue
+            body = {"data": [_sent(one) for _, one in some]}
+            answer = await self.peer.post(f"/v1/{kind}_annotations", body, [("sync", "true")])
+            written = [str(one["id"]) for one in answer.json["data"]]
+            ids |= dict(zip((n for n, _ in some), written, strict=True))
+        return [ids[number] for number in range(len(annotations))]
 
     async def stored(self) -> AsyncIterator[tuple[str, str]]:
         """Every (trace id, span id) of the project, without their content."""
@@ -215,7 +233,8 @@ def _annotation(item: Mapping[str, JSON]) -> Annotation:
     result = item.get("result") or {}
     return Annotation(
         remote_id=str(item["id"]),
-        span_id=str(item["span_id"]),
+        span_id=str(item.get("span_id") or ""),
+        trace_id=str(item.get("trace_id") or ""),
         name=str(item["name"]),
         kind=_KINDS.get(str(item["annotator_kind"]), "HUMAN"),
         score=result.get("score"),
@@ -232,7 +251,7 @@ def _annotation(item: Mapping[str, JSON]) -> Annotation:
 def _sent(one: Annotation) -> dict[str, JSON]:
     result = {"score": one.score, "label": one.label, "explanation": one.explanation}
     return {
-        "span_id": one.span_id,
+        **({"trace_id": one.trace_id} if one.trace_id else {"span_id": one.span_id}),
         "name": one.name,
         "annotator_kind": one.kind,
         "identifier": one.identifier,

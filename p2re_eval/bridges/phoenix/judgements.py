@@ -25,14 +25,16 @@ def annotation_of(one: Evaluation, span_id: str) -> Annotation:
     explanation = score.explanation
     if one.fault is not None:
         label, explanation = "error", one.fault.message
-    identifier = OURS + key(one)
+    identifier, trace_id = OURS + key(one), ""
     if one.identifier.startswith(THEIRS):
         identifier = str(_there(score.metadata).get("identifier", ""))
         span_id = str(_there(score.metadata).get("span_id", span_id))
+        trace_id = str(_there(score.metadata).get("trace_id", ""))
     if label is None and score.value is None and explanation is None:
         explanation = "no value"  # Phoenix refuses an annotation that says nothing
     return Annotation(
-        span_id=span_id,
+        span_id="" if trace_id else span_id,
+        trace_id=trace_id,
         name=f"{one.name}_" if one.name == _RESERVED else one.name,
         kind=one.kind,
         score=score.value,
@@ -52,11 +54,11 @@ def evaluation_of(there: Annotation, trace_id: str, root_id: str) -> Evaluation:
     if there.identifier.startswith(OURS) and isinstance(own, Mapping):
         told = {name: own[name] for name in _PROVENANCE if name in own}
     else:
-        of_step = [] if there.span_id == root_id else [there.span_id]
-        told = {"identifier": THEIRS + ":".join([*of_step, there.identifier])}
+        of_part = [] if there.span_id == root_id else [there.span_id or "trace"]
+        told = {"identifier": THEIRS + ":".join([*of_part, there.identifier])}
     return Evaluation(
         **{"scorer": "phoenix", "scorer_version": _UNKNOWN_VERSION, **told},
-        evaluation_id=content_hash(["phoenix", there.span_id, there.name, there.identifier])[:32],
+        evaluation_id=content_hash(["phoenix", trace_id, told.get("identifier"), there.name])[:32],
         trace_id=trace_id,
         name=there.name,
         kind=there.kind,
@@ -115,6 +117,7 @@ def _score(there: Annotation, metadata: Mapping[str, JSON]) -> Score:
     about = {
         "annotation": there.remote_id,
         "span_id": there.span_id,
+        "trace_id": there.trace_id,
         "identifier": there.identifier,
         "user": there.user,
     }
