@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p2re_eval.cli.options import db_option
 from p2re_eval.quantities import count_text
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def imports() -> None:
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--db", type=click.Path(path_type=Path), help="The database.")
+@db_option
 def otlp(files: tuple[Path, ...], db: Path | None) -> None:
     """Spans in FILES: OTLP as JSON, JSON lines or protobuf, gzipped or not.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.quantities import count_text, duration_text
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from p2re_eval.bridges.standing import Standing
     from p2re_eval.errors import BridgeError
 
-_db = click.option("--db", type=click.Path(path_type=Path), help="The database.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 _watch = click.option("--watch", is_flag=True, help="Go on until Ctrl-C.")
 
@@ -37,30 +36,43 @@ def sync() -> None:
 @click.option("--project", default="", help="The project there (default: $PHOENIX_PROJECT_NAME).")
 @click.option("--pull", is_flag=True, help="Only take over what is there.")
 @click.option("--push", is_flag=True, help="Only send what is here.")
-@click.option("--full", is_flag=True, help="Look at every annotation, and for what was deleted.")
+@click.option("--full", is_flag=True, help="Look at everything, and for what was deleted.")
+@click.option(
+    "--datasets",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the datasets there into this folder, for suites.",
+)
 @_watch
 @_dry_run
-@_db
-@_json
+@db_option
+@json_option
 def phoenix(
     url: str,
     project: str,
     pull: bool,
     push: bool,
     full: bool,
+    datasets: Path | None,
     watch: bool,
     dry_run: bool,
     db: Path | None,
     as_json: bool,
 ) -> None:
-    """Traces, annotations and prompts, both ways, with Phoenix.
+    """Traces, annotations and prompts both ways with Phoenix; its experiments.
 
     A key is read from PHOENIX_API_KEY. Needs the extra 'phoenix'.
     """
     from p2re_eval.bridges.phoenix.sync import PhoenixSettings, sync_phoenix, watch_phoenix
 
     settings = PhoenixSettings(
-        address=url, project=project, pull=pull, push=push, full=full, dry=dry_run
+        address=url,
+        project=project,
+        pull=pull,
+        push=push,
+        full=full,
+        dry=dry_run,
+        datasets=datasets,
     )
     with existing_store(db) as store:
         if watch:
@@ -73,8 +85,8 @@ def phoenix(
 @click.option("--url", default="", help="The collector (default: $OTEL_EXPORTER_OTLP_ENDPOINT).")
 @_watch
 @_dry_run
-@_db
-@_json
+@db_option
+@json_option
 def otlp(url: str, watch: bool, dry_run: bool, db: Path | None, as_json: bool) -> None:
     """Recorded traces to an OpenTelemetry collector (OTLP/HTTP).
 
@@ -91,8 +103,8 @@ def otlp(url: str, watch: bool, dry_run: bool, db: Path | None, as_json: bool) -
 
 
 @sync.command()
-@_db
-@_json
+@db_option
+@json_option
 def status(db: Path | None, as_json: bool) -> None:
     """How far behind each system is, and what failed."""
     from p2re_eval.bridges.standing import standings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from p2re_eval.bridges.http import Peer, plain_address
 from p2re_eval.bridges.outcome import Outcome, Progress
@@ -14,6 +15,7 @@ from p2re_eval.bridges.phoenix.arrivals import Arrivals
 from p2re_eval.bridges.phoenix.client import Phoenix
 from p2re_eval.bridges.phoenix.course import Course
 from p2re_eval.bridges.phoenix.departures import Departures
+from p2re_eval.bridges.phoenix.experiments import take_over_experiments
 from p2re_eval.bridges.phoenix.prompts import PromptSync
 from p2re_eval.clock import SystemClock
 from p2re_eval.errors import BridgeError
@@ -29,7 +31,8 @@ KEY, ADDRESS, PROJECT = "PHOENIX_API_KEY", "PHOENIX_COLLECTOR_ENDPOINT", "PHOENI
 class PhoenixSettings:
     """Which project of which server, and what to do; without ``pull`` and ``push``, both.
 
-    ``full`` looks at every annotation and for deletions, which otherwise happens once a day.
+    ``full`` looks at every annotation, for deletions and for experiments, which otherwise happens
+    once a day. ``datasets`` is the folder into which theirs are written as files for suites.
     """
 
     address: str = ""
@@ -38,6 +41,7 @@ class PhoenixSettings:
     push: bool = False
     full: bool = False
     dry: bool = False
+    datasets: Path | None = None
 
     def completed(self) -> PhoenixSettings:
         """What was left out, from the environment or by default. Raises UsageError."""
@@ -84,7 +88,7 @@ async def sync_phoenix(
             dry=settings.dry,
         )
         try:
-            await _run(course)
+            await _run(course, settings.datasets)
         finally:
             outcome.requests = peer.requests
             outcome.duration_ns = clock.monotonic_ns() - begun_ns
@@ -109,7 +113,7 @@ async def watch_phoenix(
         await clock.sleep(every_s)
 
 
-async def _run(course: Course) -> None:
+async def _run(course: Course, datasets: Path | None) -> None:
     arrivals, annotations = Arrivals(course), Annotations(course)
     first_time = course.ledger.position(sweep.STREAM).updated_ns is None
     await arrivals.read()
@@ -118,7 +122,10 @@ async def _run(course: Course) -> None:
         await Departures(course, arrivals).send()
         await annotations.write()
     await PromptSync(course).run()
-    if sweep.is_due(course):
+    due = sweep.is_due(course)
+    if course.pull and (due or first_time or datasets is not None):
+        await take_over_experiments(course, datasets)
+    if due:
         await sweep.sweep(course)
     elif first_time:
         await sweep.remember(course)
