@@ -40,6 +40,7 @@ P2REError
 │   ├── Unreachable            refused, reset or too slow; the next sync goes on where this stopped
 │   └── Refused                it answered no: a wrong key, a wrong address
 ├── MalformedSpans             what should be OTLP is something else
+├── NoBaseline                 nothing to compare an experiment with
 ├── GitError                   git is absent, or does not know the revision
 ├── PluginError                two plug-ins claim a name, or a scorer's signature cannot work
 ├── MissingExtra               an optional dependency is not installed
@@ -358,6 +359,10 @@ class Refused(BridgeError):
 
 class MalformedSpans(P2REError):
     """What should be OTLP is something else."""
+
+
+class NoBaseline(P2REError):
+    """There is no experiment or file to compare with."""
 
 
 class GitError(P2REError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Generator, Sequence
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2re_eval.errors import NoSuchRecord
+from p2re_eval.errors import NoSuchRecord, P2REError
 from p2re_eval.gates import parse_gate
 from p2re_eval.pipeline import Harness
 from p2re_eval.planning import PlannedRun
 from p2re_eval.pytest_plugin.ahead import Ahead
 from p2re_eval.pytest_plugin.items import CaseItem, GateItem
-from p2re_eval.records import GateSpec, GateVerdict, Place
+from p2re_eval.records import GateSpec, GateVerdict
 from p2re_eval.store import open_store
 
 if TYPE_CHECKING:
@@ -90,8 +91,11 @@ def take_over(session: P2RESession, pytest_session: pytest.Session) -> None:
         controller.take_over(pytest_session)
 
 
+_STOP = "p2re_stop"
+
+
 class _Worker:
-    """Leaves the gates to the controller: only there are all results in."""
+    """Leaves the gates to the controller: only there are all results in. Stops when it says so."""
 
     def __init__(self, config: pytest.Config, session: P2RESession) -> None:
         self._config = config
@@ -111,10 +115,27 @@ class _Worker:
         if self._session.shard is not None:
             shard = self._session.shard
             self._hand("p2re_shard", {"suites": shard.suites, "gates": shard.gates})
+        self._hand("p2re_planned", self._session.planned)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
+        self._hand("p2re_compared", self._session.comparing.share())
         self._hand("p2re_limits", self._session.harness.limits())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Listen for the controller's word to stop: xdist knows none, and all items are dealt."""
+        plugins = session.config.pluginmanager.get_plugins()
+        (interactor,) = (each for each in plugins if hasattr(each, "torun"))
+        obey = interactor.handle_command
+
+        def handle(command: Any) -> None:  # in the thread that receives
+            if isinstance(command, tuple) and command[0] == _STOP:
+                session.shouldstop = "the controller stopped"
+                self._session.stop_early(grace_s=command[1]["grace_s"])
+            obey(command)
+
+        interactor.handle_command = handle
 
     def _hand(self, name: str, value: object) -> None:
         self._config.workeroutput[name] = json.dumps(value)  # type: ignore[attr-defined]
@@ -125,8 +146,7 @@ def _handed(item: GateItem) -> dict[str, Any]:
     return {
         "nodeid": item.nodeid,
         "suite": item.plan.suite.path,
-        "text": item.gate.text,
-        "place": None if item.gate.place is None else item.gate.place.model_dump(mode="json"),
+        "spec": item.gate.spec.model_dump(mode="json"),
         "planned": len(item.plan.runs),
     }
 
@@ -137,11 +157,32 @@ class _Controller:
     def __init__(self, session: P2RESession) -> None:
         self._session = session
         self._gates: dict[str, dict[str, Any]] = {}
+        self._nodes: list[Any] = []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["p2re_experiment"] = self._session.harness.experiment.model_dump_json()
         node.workerinput["p2re_dist"] = self._session.config.getoption("dist")
+        self._nodes.append(node)
+        try:
+            node.workerinput["p2re_against"] = self._session.comparing.hand_over()
+        except P2REError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and self._session.reached_maxfail():
+            self._stop_workers()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        self._stop_workers()
+
+    def _stop_workers(self) -> None:
+        """Ctrl-C and the failures of -x end the workers' calls too, not only what they report."""
+        for node in self._nodes:
+            with contextlib.suppress(OSError):  # it is down already
+                node.sendcommand(_STOP, grace_s=self._session.grace_s)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -171,6 +212,8 @@ class _Controller:
             told = json.loads(output.get("p2re_shard", "{}"))
             self._session.shard.suites.update(told.get("suites", {}))
             self._session.shard.gates.update(told.get("gates", {}))
+        self._session.planned.update(json.loads(output.get("p2re_planned", "{}")))
+        self._session.comparing.take_over(json.loads(output.get("p2re_compared", "[0, {}]")))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -191,8 +234,8 @@ class _Controller:
             session.config.hook.pytest_make_collect_report(collector=collector)
 
     def _decide(self, session: pytest.Session, wanted: dict[str, Any]) -> None:
-        place = None if wanted["place"] is None else Place.model_validate(wanted["place"])
-        gate = parse_gate(GateSpec(text=wanted["text"], place=place))
+        gate = parse_gate(GateSpec.model_validate(wanted["spec"]))
+        place = gate.place
         suite = wanted["suite"]
         planned = wanted["planned"]
         selected = self._session.selected.get(suite, planned)
