@@ -62,6 +62,7 @@ from p2re_eval.store.maintenance import Maintenance
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
+from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 from p2re_eval.store.trace_writes import Transaction, key_column
 from p2re_eval.store.writer import Writer
@@ -316,6 +317,14 @@ class Store:
         """The answered traces in item order, for replay; read page by page."""
         with explained(self.path):
             yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
+
+    def sync_ledger(self, target: str) -> SyncLedger:
+        """What another system holds of ours: the cursors and marks of a bridge."""
+        return SyncLedger(target, self.read, self._submit)
+
+    def sync_ledgers(self) -> list[SyncLedger]:
+        """One for each target that was ever synced with."""
+        return [self.sync_ledger(target) for target in self.read(targets)]
 
     def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         """What a query of this room finds on this thread's connection; rows go by column name."""
