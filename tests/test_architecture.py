@@ -24,7 +24,7 @@ LAYERS = [
     {"planning", "verdicts"},
     {"stopping", "results", "merging"},
     {"pipeline", "tracing"},
-    {"forecast", "viewer"},
+    {"forecast", "affected", "viewer"},
     {"report"},
     {"server"},
     {"pytest_plugin", "cli"},
