@@ -312,7 +312,7 @@ async def record(
     Raises StoreError.
     """
     trace = answered.trace
-    result = _result(planned, trace, judged.evaluations, harness.experiment.experiment_id)
+    result = result_of(planned, trace, judged.evaluations, harness.experiment.experiment_id)
     if failed and result.outcome == "passed":
         result = result.model_copy(update={"outcome": "failed"})
     saved = harness.store.save_result(result, judged.evaluations, judged.spans)
@@ -461,9 +461,10 @@ def _reaches(mean: float, threshold: float) -> bool:
     return mean >= threshold or math.isclose(mean, threshold, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def _result(
+def result_of(
     planned: PlannedRun, trace: Trace, evaluations: tuple[Evaluation, ...], experiment_id: str
 ) -> Result:
+    """What the evaluations of a planned run's trace come to."""
     completion = trace.completion
     outcome, value = (
         ("error", None) if completion is None else decide(evaluations, planned.threshold)

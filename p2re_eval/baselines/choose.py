@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from p2re_eval.baselines.file import read_baseline
-from p2re_eval.compare import Sample, recorded, sample_of
-from p2re_eval.errors import NoBaseline
+from p2re_eval.compare import Sample, compare, recorded, sample_of
+from p2re_eval.errors import NoBaseline, P2REError
 from p2re_eval.git import Repository
-from p2re_eval.records import Experiment, Result
+from p2re_eval.records import Comparison, Experiment, Result
 from p2re_eval.store import Store
 
 _LOOKED_AT = 1000
@@ -55,6 +55,20 @@ def choose(
         )
     label = reference if reference in {"latest", "ancestor"} else found.experiment_id[:12]
     return from_store(store, found, label=label)
+
+
+def stored_comparison(store: Store, experiment: Experiment, root: Path) -> Comparison | None:
+    """What a recorded experiment was compared with, compared again; ``None`` when it was with
+    nothing, or with what is gone."""
+    reference = experiment.settings.get("baseline")
+    if not isinstance(reference, str):
+        return None
+    try:
+        found = choose(reference, store, root=root, suites=experiment.suites, now=experiment)
+    except P2REError:
+        return None
+    note = str(experiment.settings.get("compared", ""))
+    return compare(found.sample(None), recorded(store, experiment), partial=note)
 
 
 def is_file(reference: str) -> bool:

@@ -185,9 +185,8 @@ class _Reader:
         )
 
     def _case(self, line: dict[str, Any]) -> Iterator[Result]:
-        assert self._experiment is not None
         group = self._group
-        if group is None:
+        if self._experiment is None or group is None:
             raise ValueError("a case before its prompt")
         for repeat, letter in enumerate(line["ran"]):
             evaluations = tuple(self._evaluations(group["scorers"], line.get("scores", {}), repeat))

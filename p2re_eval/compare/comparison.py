@@ -10,7 +10,7 @@ from p2re_eval import stats
 from p2re_eval.compare.changes import changes_of
 from p2re_eval.compare.deltas import Asked, deltas_of
 from p2re_eval.compare.flips import flips_of
-from p2re_eval.compare.pairing import Pairing, by_case, listed, pair_up
+from p2re_eval.compare.pairing import Pair, Pairing, by_case, listed, pair_up
 from p2re_eval.compare.sample import Sample, sample_of
 from p2re_eval.quantities import count_text
 from p2re_eval.records import (
@@ -45,13 +45,9 @@ class Match:
 
     @property
     def same_runs(self) -> bool:
-        """Whether both sides are the same recorded runs: then nothing can have changed."""
+        """Whether both sides are the same recorded runs, judged alike: nothing changed."""
         pairs = list(self.pairing.pairs)
-        return bool(pairs) and all(
-            None not in (traces := [one.trace_id for one in pair.before])
-            and traces == [one.trace_id for one in pair.after]
-            for pair in pairs
-        )
+        return bool(pairs) and all(_same(pair) for pair in pairs)
 
     def deltas(
         self,
@@ -61,8 +57,15 @@ class Match:
         seed: int = SEED,
     ) -> tuple[Delta, ...]:
         """How far these metrics moved for each prompt and model, adjusted for one another."""
-        asked = Asked(confidence, seed, frozenset(metrics))
+        asked = Asked(confidence, seed, metrics=frozenset(metrics))
         return adjusted(tuple(deltas_of(self.pairing, asked)))
+
+
+def _same(pair: Pair) -> bool:
+    before = [(one.trace_id, one.outcome) for one in pair.before]
+    known = all(trace_id is not None for trace_id, _ in before)
+    same = before == [(one.trace_id, one.outcome) for one in pair.after]
+    return pair.refused is None and known and same
 
 
 def match(

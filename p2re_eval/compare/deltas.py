@@ -20,6 +20,7 @@ class Asked:
 
     confidence: float
     seed: int
+    resamples: int = stats.RESAMPLES
     metrics: frozenset[str] | None = None
     """Those that are wanted; ``None``: all."""
 
@@ -159,7 +160,14 @@ def _difference(
     named: list[object] | None = None
     if any(clusters):  # a case without a cluster is one of its own
         named = [cluster or index for index, cluster in enumerate(clusters)]
-    return stats.mean_difference(differences, named, asked.confidence, seed=asked.seed, scale=scale)
+    return stats.mean_difference(
+        differences,
+        named,
+        asked.confidence,
+        seed=asked.seed,
+        resamples=asked.resamples,
+        scale=scale,
+    )
 
 
 def _delta(
@@ -235,8 +243,11 @@ def _scorers(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _same_version(pair: Pair, name: str) -> bool:
+    """Also of a case that one side did not score at all: it is then left out, and counted."""
     before, after = scorer_versions(pair.before), scorer_versions(pair.after)
-    return not differ(before.get(name), after.get(name)) and (name in before or name in after)
+    if not before or not after:
+        return name in before or name in after
+    return name in before and name in after and not differ(before[name], after[name])
 
 
 def _cluster(pair: Pair) -> str | None:

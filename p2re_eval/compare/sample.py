@@ -66,6 +66,7 @@ def observed(result: Result) -> Observation:
         input_tokens=result.usage.input_tokens,
         output_tokens=result.usage.output_tokens,
         duration_ns=result.duration_ns,
+        quarantined=result.quarantine is not None,
         scores=tuple(_observed_score(one) for one in result.evaluations),
     )
 

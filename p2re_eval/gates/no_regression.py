@@ -25,7 +25,12 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
 
 
 def parse_no_regression(spec: GateSpec, scorers: Collection[str] | None) -> Gate:
-    """The gate that these options mean. Raises UnknownName and WrongType at its place."""
+    """The gate that these options mean; they may also stand in the text, as a report shows it.
+
+    Raises UnknownName and WrongType at its place.
+    """
+    if not spec.options:
+        spec = spec.model_copy(update={"options": _options_in(spec.text)})
     options = spec.options
     for name in options:
         if name not in {*OPTIONS, "scorer"}:
@@ -54,6 +59,25 @@ def _text(options: Mapping[str, JSON]) -> str:
         return NO_REGRESSION
     said = (f"{name} {_said(value)}" for name, value in options.items())
     return f"{NO_REGRESSION}({', '.join(said)})"
+
+
+def _options_in(text: str) -> dict[str, JSON]:
+    """What :func:`_text` wrote."""
+    inside = text.strip().removeprefix(NO_REGRESSION).strip().removeprefix("(").removesuffix(")")
+    found: dict[str, JSON] = {}
+    for part in filter(None, (piece.strip() for piece in inside.split(","))):
+        name, _, value = part.partition(" ")
+        words = value.split()
+        if name in {"scorers", "fail_on"}:
+            found[name] = words if name == "scorers" else _judgements(value)
+        else:
+            found[name] = {"true": True, "false": False}.get(value, value)
+    return found
+
+
+def _judgements(text: str) -> list[str]:
+    """The judgements in a row of words; two of them are two words long."""
+    return [word for word in get_args(Judgement) if word in text] or [text]
 
 
 def _said(value: JSON) -> str:

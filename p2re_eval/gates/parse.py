@@ -55,7 +55,7 @@ def parse_gate(spec: GateSpec, *, scorers: Collection[str] | None = None) -> Gat
     UnknownName, SyntaxMistake and WrongType at the gate's place.
     """
     text = spec.text.strip()
-    if text == NO_REGRESSION:
+    if text == NO_REGRESSION or text.startswith(f"{NO_REGRESSION}("):
         return parse_no_regression(spec, scorers)
     found = COMPARISON.match(text)
     if found is None or spec.options:

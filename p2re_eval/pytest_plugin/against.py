@@ -27,6 +27,9 @@ from p2re_eval.records import (
     Revision,
 )
 
+_LATER_NS = 1_000_000
+"""A millisecond: with it the first digits of the two experiments' ids differ."""
+
 
 def experiment_at(root: Path, revision: str, now: Experiment) -> Experiment:
     """The experiment that the prompts of a revision make beside ``now``.
@@ -35,7 +38,7 @@ def experiment_at(root: Path, revision: str, now: Experiment) -> Experiment:
     """
     commit = Repository.around(root).resolve_fetched(revision)
     return Experiment(
-        experiment_id=new_trace_id(now.started_ns),
+        experiment_id=new_trace_id(now.started_ns + _LATER_NS),
         name=f"{now.name}@{revision}",
         started_ns=now.started_ns,
         revision=Revision(commit=commit),

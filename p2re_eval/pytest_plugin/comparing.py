@@ -31,6 +31,7 @@ class Comparing:
         self._baseline: Baseline | None = None
         self._why_none = NO_BASELINE
         self._chosen = False
+        self._note = ""
 
     @property
     def revision(self) -> str | None:
@@ -126,8 +127,9 @@ class Comparing:
         selected, planned = self._session.selected, self._session.planned
         partial = partial_text(sum(selected.values()), sum(planned[suite] for suite in selected))
         notes = [partial, self._against.note if self._against else ""]
+        self._note = "; ".join(note for note in notes if note)
         found = compare(self._baseline.sample(None), after, partial=partial)
-        return found.model_copy(update={"note": "; ".join(note for note in notes if note)})
+        return found.model_copy(update={"note": self._note})
 
     def share(self) -> list[object]:
         """In xdist's worker: what its controller counts on."""
@@ -148,7 +150,11 @@ class Comparing:
         if self._baseline is None:
             return {}
         reference = self.reference if self.reference and is_file(self.reference) else None
-        return {"baseline": reference or self._baseline.experiment.experiment_id}
+        kept: dict[str, JSON] = {
+            "baseline": reference or self._baseline.experiment.experiment_id,
+            "compared": self._note,
+        }
+        return {name: value for name, value in kept.items() if value}
 
     def _choose(self) -> Baseline | None:
         if not self._chosen:

@@ -55,6 +55,7 @@ class Observation(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     duration_ns: int | None = None
+    quarantined: bool = False
     scores: tuple[Observed, ...] = ()
 
 

@@ -196,8 +196,7 @@ def _why(experiment: Experiment, summary: Summary, counts: Counts) -> str:
     verdicts = experiment.verdicts
     missed = sum(verdict.passed is False for verdict in verdicts)
     undecided = sum(verdict.passed is None for verdict in verdicts)
-    judged = dict.fromkeys(v.judgement for v in verdicts if v.judgement and not v.passed)
-    parts += [word for word in judged if word]
+    parts += dict.fromkeys(str(v.judgement) for v in verdicts if v.judgement and not v.passed)
     if missed:
         parts.append(f"{missed} of {count_text(len(verdicts), 'gate')} missed")
     if undecided:

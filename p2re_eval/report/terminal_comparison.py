@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from p2re_eval.quantities import (
@@ -25,10 +26,19 @@ from p2re_eval.report.comparison_wording import (
     tries_text,
     worth_showing,
 )
-from p2re_eval.report.terminal_page import Column, Page, one_line
+from p2re_eval.report.terminal_page import Column, Page, encodable, one_line
 
 MOST_FLIPS = 10
 """How many flips are spelt out."""
+
+
+def comparison_report(comparison: Comparison, *, color: bool = False, width: int = 100) -> str:
+    """The comparison alone, as text of at most ``width`` columns."""
+    page = Page(color=color, width=max(width, 40))
+    add_flips(page, comparison)
+    add_comparison(page, comparison)
+    text = "\n".join(page.lines).lstrip("\n")
+    return encodable(text, sys.stdout.encoding or "utf-8")
 
 
 def add_flips(page: Page, comparison: Comparison) -> None:

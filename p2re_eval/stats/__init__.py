@@ -1,7 +1,12 @@
 """Statistics of experiments: pure functions, each with its source."""
 
 from p2re_eval.stats.agreement import Agreement, cohen_kappa, judge_agreement
-from p2re_eval.stats.bootstrap import bca_interval, bootstrap_means, percentile_interval
+from p2re_eval.stats.bootstrap import (
+    RESAMPLES,
+    bca_interval,
+    bootstrap_means,
+    percentile_interval,
+)
 from p2re_eval.stats.means import CONFIDENCE, Mean, deviation, mean, mean_interval, percentile
 from p2re_eval.stats.multiple import holm
 from p2re_eval.stats.paired import Difference, flip_difference, mean_difference
@@ -27,6 +32,7 @@ from p2re_eval.stats.proportions import (
 __all__ = [
     "CONFIDENCE",
     "POWER",
+    "RESAMPLES",
     "Agreement",
     "Difference",
     "Mean",

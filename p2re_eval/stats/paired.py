@@ -12,7 +12,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from p2re_eval.stats.bootstrap import bca_interval, bootstrap_means
+from p2re_eval.stats.bootstrap import RESAMPLES, bca_interval, bootstrap_means
 from p2re_eval.stats.distributions import normal_tail, t_two_sided
 from p2re_eval.stats.means import CONFIDENCE, mean_interval
 from p2re_eval.stats.proportions import flip_interval, mcnemar, mcnemar_one_sided
@@ -66,11 +66,13 @@ def mean_difference(
     confidence: float = CONFIDENCE,
     *,
     seed: int = 0,
+    resamples: int = RESAMPLES,
     scale: float = 1.0,
 ) -> Difference:
     """The mean of the cases' differences (of scores, or of pass rates over repeats).
 
-    A t interval; of up to 100 cases, the wider ends of that and of a BCa bootstrap; cluster-robust
+    A t interval; of up to 100 cases, the wider ends of that and of a BCa bootstrap (with
+    ``resamples`` 0 of the t interval alone); cluster-robust
     where cases share a cluster. Where fewer than five cases moved, the spread is unknown, and the
     interval is as wide as if each case that moves did so by the whole ``scale``.
 
@@ -89,8 +91,8 @@ def mean_difference(
         ends = flip_interval(down, moved - down, max(found.df + 1, moved), confidence)
         low, high = min(low, ends[0] * scale), max(high, ends[1] * scale)
         method += " and Tango interval"
-    elif clusters is None and found.n <= SMALL:
-        means = bootstrap_means(differences, seed=seed)
+    elif clusters is None and found.n <= SMALL and resamples:
+        means = bootstrap_means(differences, seed=seed, resamples=resamples)
         ends = bca_interval(differences, means, confidence)
         low, high = min(low, ends[0]), max(high, ends[1])
         method += " and BCa bootstrap"

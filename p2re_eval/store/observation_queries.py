@@ -14,7 +14,7 @@ _PAGE = 4096
 _COLUMNS = (
     "suite, prompt, model, case_id, repeat, outcome, value, cluster, prompt_version, row_hash, "
     "rules_hash, fingerprint, model_answered, trace_id, source, cost_usd, input_tokens, "
-    "output_tokens, duration_ns"
+    "output_tokens, duration_ns, quarantine IS NOT NULL"
 )
 _LAST = "\U0010ffff"
 """Comes after every suite's path."""
