@@ -285,9 +285,8 @@ class P2RESession:
         if distributed.is_worker(self.config):
             return
         distributed.take_over(self, session)
-        none_left = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
-        if none_left and self.narrowing is not None and self.narrowing.left_out:
-            session.exitstatus = pytest.ExitCode.OK  # nothing is affected: nothing can be worse
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._may_be_empty():
+            session.exitstatus = pytest.ExitCode.OK
         if not self.harness.used:
             return
         try:
@@ -298,6 +297,13 @@ class P2RESession:
         if incomplete and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.reports = write_reports(self)
+
+    def _may_be_empty(self) -> bool:
+        """Nothing affected: nothing can be worse. An empty share: the merge wants to know of it."""
+        if self.shard is not None and self.shard.suites and not nothing_runs(self.config):
+            assert self.harness.store
+            return True
+        return self.narrowing is not None and self.narrowing.left_out > 0
 
     def finish_experiment(self) -> None:
         """Write down how the session ended; reports are made from what is on disk.
