@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench wire clean
+.PHONY: demo test lint bench bench-kills bench-providers wire chaos clean
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -20,8 +20,17 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
 
+bench-kills: .venv/dev
+	$(BIN)/python tests/benchmarks/kills.py
+
+bench-providers: .venv/dev
+	$(BIN)/python tests/benchmarks/providers.py
+
 wire: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
+
+chaos: .venv/dev
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 

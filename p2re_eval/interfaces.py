@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from p2re_eval.records import Completion, Experiment, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Embeddings, Experiment, ModelSettings, RenderedPrompt
 
 
 class Clock(Protocol):
@@ -77,6 +77,14 @@ class LanedProvider(Protocol):
         """:meth:`Provider.complete`, by the key and address of this number."""
 
 
+@runtime_checkable
+class Embedder(Protocol):
+    """A provider that also turns texts into vectors."""
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        """One attempt. ``extra`` goes to the service as it is. Raises ProviderError."""
+
+
 @dataclass(frozen=True)
 class ProviderContext:
     """What a provider is made from: the project's root folder and the session's clock."""
@@ -118,6 +126,12 @@ class ScoringContext(Protocol):
 
     async def complete(self, prompt: RenderedPrompt) -> Completion:
         """Ask a model: recorded as a child span of the run being scored. Raises ProviderError."""
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        """The texts' vectors by a provider that makes them, recorded likewise.
+
+        Raises ProviderError: Unsupported when the provider makes none, NotRecorded in replay.
+        """
 
 
 ScorerFunction: TypeAlias = Callable[..., object]

@@ -15,6 +15,7 @@ from p2re_eval.baselines import Baseline
 from p2re_eval.baselines.choose import from_store
 from p2re_eval.clock import new_trace_id
 from p2re_eval.compare import compare, match, recorded
+from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NoSuchRecord, UsageError
 from p2re_eval.gates import decide_regression, parse_gate
 from p2re_eval.interfaces import Clock
@@ -188,6 +189,9 @@ def _settings(experiments: Sequence[Experiment]) -> dict[str, JSON]:
     for name in ("p2re_budget", "p2re_spent"):
         if name in settings:
             settings[name] = sum(one.settings.get(name, 0.0) for one in experiments)
+    limits = merged([one.settings.get("limits", {}) for one in experiments])
+    if limits:
+        settings["limits"] = limits
     if isinstance(settings.get("args"), list):
         settings["args"] = list(_without_own_options(settings["args"]))
     return settings

@@ -21,6 +21,7 @@ from p2re_eval.engine.calls import Caller, Providers
 from p2re_eval.engine.loop import EngineLoop
 from p2re_eval.engine.retry import RetryPolicy
 from p2re_eval.engine.runs import Answered, Run, Runner, Tape, call_span
+from p2re_eval.engine.vectors import begun_vectors, recorded_vectors
 from p2re_eval.errors import DecidedEarly, NotRun, OverBudget, ProviderError, ScorerError
 from p2re_eval.interfaces import Clock
 from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
@@ -31,6 +32,7 @@ from p2re_eval.records import (
     Case,
     Comparison,
     Completion,
+    Embeddings,
     Evaluation,
     Experiment,
     Fault,
@@ -398,6 +400,16 @@ class _Context:
                 )
             )
         return completion
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        begun = begun_vectors(self._trace, model, self._source, clock=self.clock)
+        span, found = await recorded_vectors(
+            self._harness.caller, model, texts, clock=self.clock, span=begun
+        )
+        self.spans.append(span)
+        if isinstance(found, ProviderError):
+            raise found
+        return found
 
 
 async def _evaluate(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from p2re_eval.documents import did_you_mean
 from p2re_eval.engine.budget import Account, Budget
@@ -20,10 +21,26 @@ from p2re_eval.errors import (
     ProviderError,
     ProviderTimeout,
     RateLimited,
+    Unsupported,
 )
-from p2re_eval.interfaces import Clock, LanedProvider, Provider, ProviderContext, ProviderFactory
-from p2re_eval.records import JSON, Completion, ModelSettings, RenderedPrompt
+from p2re_eval.interfaces import (
+    Clock,
+    Embedder,
+    LanedProvider,
+    Provider,
+    ProviderContext,
+    ProviderFactory,
+)
+from p2re_eval.records import (
+    JSON,
+    Completion,
+    Embeddings,
+    Message,
+    ModelSettings,
+    RenderedPrompt,
+)
 
+_Value = TypeVar("_Value")
 ATTEMPT_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 600.0
 
@@ -74,16 +91,6 @@ class Turn(Protocol):
         """It has a slot: the provider is called next."""
 
 
-@dataclass(frozen=True)
-class _Request:
-    """One call: who is asked what, who waits for it, and the money held for it."""
-
-    provider: Provider
-    prompt: RenderedPrompt
-    turn: Turn | None
-    account: Account
-
-
 class Caller:
     """Calls providers within the session's limits."""
 
@@ -113,20 +120,38 @@ class Caller:
         """
         provider = self.providers.get(prompt.model.provider or "")
         provider.check(prompt)
-        line = self._line(provider)
-        lanes = line.lanes_of(_lane_names(provider, prompt.model))
-        account = Account(self._budget, provider, prompt)
-        asked = _Request(provider, prompt, turn, account)
-        await account.open()
-        try:
+        errand = _Errand(
+            provider,
+            prompt.model,
+            partial(self._completed, provider, prompt),
+            Account(self._budget, provider, prompt),
+        )
+        line, lanes = self._line(errand)
+        async with _opened(errand.account):
             if turn is None:
-                return await self._in_line(line, lanes, asked)
+                return Answer(*await self._in_line(line, lanes, errand, None))
             async with line.near:
                 line.refuse_closed(lanes)
                 await turn.near()
-                return await self._in_line(line, lanes, asked)
-        finally:
-            await account.close()
+                return Answer(*await self._in_line(line, lanes, errand, turn))
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        """The texts' vectors, within the same limits. Raises ProviderError as :meth:`call` does,
+        and Unsupported when the provider makes none."""
+        provider = self.providers.get(model.provider or "")
+        if not isinstance(provider, Embedder):
+            what = f"{model.provider} makes no embeddings; choose a provider that does"
+            raise Unsupported(what, provider=model.provider or "", model=model.name or "")
+        ask: Callable[..., Awaitable[Embeddings]] = provider.embed
+
+        def send(lane: int) -> Awaitable[Embeddings]:
+            return ask(model, texts, lane=lane) if lane else ask(model, texts)
+
+        account = Account(self._budget, provider, _as_prompt(model, texts))
+        errand = _Errand(provider, model, send, account)
+        async with _opened(account):
+            vectors, _ = await self._in_line(*self._line(errand), errand, None)
+        return vectors
 
     def limits(self) -> dict[str, JSON]:
         """What came of each lane: calls in flight asked for and reached, cuts, and why it was
@@ -134,20 +159,22 @@ class Caller:
         logs = [line.log() for line in self._lines.values()]
         return {name: told for log in logs for name, told in log.items()}
 
-    async def _in_line(self, line: Line, lanes: Sequence[Lane], asked: _Request) -> Answer:
-        limit_s = asked.prompt.model.run_timeout_s or RUN_TIMEOUT_S
+    async def _in_line(
+        self, line: Line, lanes: Sequence[Lane], errand: _Errand[_Value], turn: Turn | None
+    ) -> tuple[_Value, int]:
+        limit_s = errand.model.run_timeout_s or RUN_TIMEOUT_S
         spent_s = 0.0  # in attempts and pauses: waiting for a slot is nobody's fault
         attempt = 1
         last: ProviderError | None = None
         while True:
             slot = await _taken(line, lanes, last)
-            if asked.turn is not None and attempt == 1:
-                asked.turn.come()
+            if turn is not None and attempt == 1:
+                turn.come()
             began = self._clock.monotonic_ns()
             try:
                 with _given_back(line, slot):
-                    done = await self._paid(asked, limit_s - spent_s, slot.lane.number)
-                return Answer(done, attempt)
+                    done = await _paid(errand, limit_s - spent_s, slot.lane.number)
+                return done, attempt
             except ProviderError as error:
                 last = error
                 last.attempts = attempt
@@ -159,18 +186,8 @@ class Caller:
                     spent_s += delay_s
                 else:
                     line.gave_up(slot.lane, error)
-            await _again(asked.account, last)
+            await _again(errand.account, last)
             attempt += 1
-
-    async def _paid(self, asked: _Request, left_s: float, lane: int) -> Completion:
-        asked.account.calling()
-        try:
-            completion = await self._attempt(asked.provider, asked.prompt, left_s, lane)
-        except ProviderError as error:
-            await asked.account.failed(error)
-            raise
-        await asked.account.answered(completion)
-        return completion
 
     def _pause_s(
         self, line: Line, lane: Lane, error: ProviderError, left_s: float, limit_s: float
@@ -204,33 +221,84 @@ class Caller:
             raise _out_of_time(error, delay_s, limit_s) from error
         return delay_s
 
-    async def _attempt(
-        self, provider: Provider, prompt: RenderedPrompt, left_s: float, lane: int
+    async def _completed(
+        self, provider: Provider | LanedProvider, prompt: RenderedPrompt, lane: int
     ) -> Completion:
         started = self._clock.monotonic_ns()
-        try:
-            async with asyncio.timeout(min(_attempt_limit_s(prompt), left_s)):
-                completion = await _asked(provider, prompt, lane)
-        except TimeoutError:
-            raise _timed_out(provider, prompt, left_s) from None
-        except (ProviderError, NotRun):
-            raise
-        except Exception as error:  # a plug-in's provider may raise anything
-            what = f"the provider '{provider.name}' broke: {type(error).__name__}: {error}"
-            raise ProviderError(what, provider=provider.name) from error
+        if lane == 0:
+            completion = await provider.complete(prompt)
+        else:
+            assert isinstance(provider, LanedProvider)
+            completion = await provider.complete(prompt, lane=lane)
         if completion.duration_ns is None:
             elapsed = self._clock.monotonic_ns() - started
             completion = completion.model_copy(update={"duration_ns": elapsed})
         return completion
 
-    def _line(self, provider: Provider) -> Line:
+    def _line(self, errand: _Errand[_Value]) -> tuple[Line, Sequence[Lane]]:
+        """The provider's line, and the lanes that can serve the errand."""
+        provider = errand.provider
         line = self._lines.get(provider.name)
         if line is None:
             most = self._concurrency
             if provider.concurrency is not None:
                 most = min(most, provider.concurrency)
             line = self._lines[provider.name] = Line(max(1, most))
-        return line
+        return line, line.lanes_of(_lane_names(provider, errand.model))
+
+
+@dataclass(frozen=True)
+class _Errand(Generic[_Value]):
+    """What a provider is asked for: ``send`` makes one attempt on the lane of this number."""
+
+    provider: Provider
+    model: ModelSettings
+    send: Callable[[int], Awaitable[_Value]]
+    account: Account
+
+
+def _as_prompt(model: ModelSettings, texts: Sequence[str]) -> RenderedPrompt:
+    """The texts to embed as a budget counts them: input only."""
+    return RenderedPrompt(
+        name="embeddings",
+        messages=tuple(Message(role="user", content=text) for text in texts),
+        model=model.model_copy(update={"max_tokens": 1}),
+    )
+
+
+@asynccontextmanager
+async def _opened(account: Account) -> AsyncIterator[None]:
+    """Money for a call, given back in the end where it was not spent. Raises OverBudget."""
+    await account.open()
+    try:
+        yield
+    finally:
+        await account.close()
+
+
+async def _paid(errand: _Errand[_Value], left_s: float, lane: int) -> _Value:
+    errand.account.calling()
+    try:
+        value = await _attempt(errand, left_s, lane)
+    except ProviderError as error:
+        await errand.account.failed(error)
+        raise
+    await errand.account.answered(getattr(value, "cost_usd", None))
+    return value
+
+
+async def _attempt(errand: _Errand[_Value], left_s: float, lane: int) -> _Value:
+    name = errand.provider.name
+    try:
+        async with asyncio.timeout(min(_attempt_limit_s(errand.model), left_s)):
+            return await errand.send(lane)
+    except TimeoutError:
+        raise _timed_out(name, errand.model, left_s) from None
+    except (ProviderError, NotRun):
+        raise
+    except Exception as error:  # a plug-in's provider may raise anything
+        what = f"the provider '{name}' broke: {type(error).__name__}: {error}"
+        raise ProviderError(what, provider=name) from error
 
 
 async def _again(account: Account, failed: ProviderError) -> None:
@@ -246,15 +314,6 @@ def _lane_names(provider: Provider, model: ModelSettings) -> Sequence[str]:
     """The keys and addresses that can be asked for this model."""
     lanes = getattr(provider, "lanes", None)
     return [model.id] if lanes is None else [f"{model.id} at {name}" for name in lanes(model)]
-
-
-def _asked(
-    provider: Provider | LanedProvider, prompt: RenderedPrompt, lane: int
-) -> Awaitable[Completion]:
-    if lane == 0:
-        return provider.complete(prompt)
-    assert isinstance(provider, LanedProvider)
-    return provider.complete(prompt, lane=lane)
 
 
 def _elsewhere(lanes: Sequence[Lane], lane: Lane, error: ProviderError) -> Sequence[Lane]:
@@ -284,22 +343,22 @@ def _given_back(line: Line, slot: Slot) -> Iterator[None]:
     line.give_back(slot)
 
 
-def _attempt_limit_s(prompt: RenderedPrompt) -> float:
-    return prompt.model.timeout_s or ATTEMPT_TIMEOUT_S
+def _attempt_limit_s(model: ModelSettings) -> float:
+    return model.timeout_s or ATTEMPT_TIMEOUT_S
 
 
-def _timed_out(provider: Provider, prompt: RenderedPrompt, left_s: float) -> ProviderError:
+def _timed_out(provider: str, model: ModelSettings, left_s: float) -> ProviderError:
     """The limit that was hit is named: raising the other would not help."""
-    limit_s, name = _attempt_limit_s(prompt), "timeout_s"
+    limit_s, name = _attempt_limit_s(model), "timeout_s"
     whose = ""
     if left_s < limit_s:
-        limit_s, name = prompt.model.run_timeout_s or RUN_TIMEOUT_S, "run_timeout_s"
+        limit_s, name = model.run_timeout_s or RUN_TIMEOUT_S, "run_timeout_s"
         whose = "the run's "
     return ProviderTimeout(
-        f"{prompt.model.id} gave no answer within {whose}{limit_s:g} s; "
+        f"{model.id} gave no answer within {whose}{limit_s:g} s; "
         f"raise {name} in the model settings if it needs longer",
-        provider=provider.name,
-        model=prompt.model.name or "",
+        provider=provider,
+        model=model.name or "",
         retryable=name == "timeout_s",
     )
 

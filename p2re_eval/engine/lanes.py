@@ -23,6 +23,8 @@ GROWTH = 2
 """New places for every answer while no call was ever refused: the limit triples each round."""
 LONGEST_HOLD_S = 60.0
 """A service may make a lane wait so long; past that only the call it said it to waits."""
+KEPT_CUTS = 20
+"""So many of a lane's cuts are in its log, the last ones; a long run may have thousands."""
 FATAL = frozenset({"authentication", "permission", "quota_exhausted"})
 MOST_FATAL = 3
 DOWN = frozenset({"connection", "timeout", "server", "overloaded", "rate_limited"})
@@ -58,15 +60,16 @@ class Lane:
     def answered(self, most: int) -> None:
         """An answer: the lane bears more."""
         self._failed.clear()
-        grown = GROWTH if not self.cuts else 1 / self.limit
+        grown = GROWTH if not self.epoch else 1 / self.limit
         self.limit = min(float(most), self.limit + grown)
 
     def refused(self, epoch: int) -> None:
         """A refusal of a call begun in this epoch: calls begun before a cut say nothing new."""
         if epoch == self.epoch:
             self.epoch += 1
-            self.limit = max(1.0, min(self.limit, self.in_flight) / 2)
-            self.cuts.append(int(self.limit))
+            before, self.limit = self.limit, max(1.0, min(self.limit, self.in_flight) / 2)
+            if self.limit < before:
+                self.cuts.append(int(self.limit))
 
     def gave_up(self, error: ProviderError) -> None:
         """A run ended here without an answer; too many in a row close the lane."""
@@ -83,7 +86,8 @@ class Lane:
         """What a report tells of it: numbers of calls in flight."""
         told: dict[str, JSON] = {"asked": asked, "reached": self.reached}
         if self.cuts:
-            told["cuts"] = list(self.cuts)
+            told["cuts"] = self.cuts[-KEPT_CUTS:]
+            told["cut"] = len(self.cuts)
             told["now"] = int(self.limit)
         if self.closed:
             told["closed"] = self.closed

@@ -20,6 +20,7 @@ def register_providers(register: Callable[[str, ProviderFactory], None]) -> None
     register("vertex", _vertex)
     register("bedrock", _bedrock)
     register("cohere", _cohere)
+    register("litellm", _litellm)
     register("ollama", _ollama)
     register("local", _local)
     register("function", _function)
@@ -64,6 +65,12 @@ def _cohere(context: ProviderContext) -> Provider:
     from p2re_eval.providers.cohere import CohereProvider
 
     return CohereProvider(context)
+
+
+def _litellm(context: ProviderContext) -> Provider:
+    from p2re_eval.providers.litellm import LiteLLMProvider
+
+    return LiteLLMProvider(context)
 
 
 def _ollama(context: ProviderContext) -> Provider:

@@ -9,12 +9,14 @@ from p2re_eval.errors import NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
 from p2re_eval.providers.cohere_answer import CohereStream, billed_usage, read_cohere
 from p2re_eval.providers.cohere_request import cohere_body, unsendable
+from p2re_eval.providers.embeddings import cohere_embedding, embedded
+from p2re_eval.providers.embeddings import read_cohere as read_cohere_vectors
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
 from p2re_eval.providers.services import Service
-from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
 COHERE = Service(
     "cohere",
@@ -94,6 +96,22 @@ class CohereProvider:
         billed = billed_usage(completion.raw.get("usage"))
         known = billed if billed.input_tokens is not None else None
         return exchange.measured(completion, model, billed=known)
+
+    async def embed(
+        self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
+    ) -> Embeddings:
+        """Vectors by ``/v2/embed``. Raises ProviderError."""
+        call = self._call(model, "/v2/embed", lane)
+        check_key(call, call.no_key)
+        return await embedded(
+            self._http,
+            call,
+            _authorization(call),
+            cohere_embedding(model, texts),
+            read=read_cohere_vectors,
+            model=model,
+            count=len(texts),
+        )
 
     async def diagnose(self) -> str:
         """Whether the key is set and the service lists its models; free of cost.

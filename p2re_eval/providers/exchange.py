@@ -88,7 +88,7 @@ class Exchange:
             if event.data == "[DONE]":
                 stream.done()
                 return True
-            piece = stream.add(self._chunk(event, stream))
+            piece = stream.add(self._chunk(event))
             if self._first_token_ns is None and stream.begun:
                 self._first_token_ns = self._now_ns()
             if piece and on_text is not None:
@@ -99,14 +99,15 @@ class Exchange:
             reply = await self._http.post(
                 self._call, self._headers, body, on_event=receive, reader=reader
             )
+            self._keep_limits(reply.headers)
+            if reply.body is None:
+                return stream.completion()
         except ProviderError as error:
             if stream.ended and isinstance(error, (TruncatedResponse, ConnectionFailed)):
                 return stream.completion()
-            error.partial = stream.text or error.partial
+            arrived = stream.text or error.partial
+            error.partial = self._call.without_secrets(arrived) if arrived else None
             raise
-        self._keep_limits(reply.headers)
-        if reply.body is None:
-            return stream.completion()
         # The service did not stream after all.
         completion = self._read(self._call, decoded(self._call, reply.body))
         if on_text is not None and completion.text:
@@ -140,20 +141,17 @@ class Exchange:
             }
         )
 
-    def _chunk(self, event: Event, stream: StreamedAnswer) -> JSON:
+    def _chunk(self, event: Event) -> JSON:
         if not event.data.strip():
             return {}
         try:
             payload = decoded(self._call, event.data.encode("utf-8", "surrogatepass"))
-        except MalformedResponse as error:
+        except MalformedResponse:
             if event.cut:
                 return {}
-            error.partial = stream.text or None
             raise
         if event.name == "error":
-            refused = refusal(self._call, 200, {}, payload)
-            refused.partial = stream.text or None
-            raise refused
+            raise refusal(self._call, 200, {}, payload)
         return payload
 
     def _keep_limits(self, headers: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.embeddings import embedded, gemini_embedding, read_gemini
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
@@ -15,7 +16,7 @@ from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.keys import Key, chosen_base_url, chosen_base_urls, key_for, spots
 from p2re_eval.providers.services import Service
-from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
 GEMINI = Service(
     "gemini",
@@ -122,6 +123,24 @@ class GeminiProvider:
             answer = await exchange.whole(body)
         return exchange.measured(answer, model)
 
+    async def embed(
+        self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
+    ) -> Embeddings:
+        """Vectors by batchEmbedContents, which Vertex AI does not serve. Raises ProviderError."""
+        call, key = self._call(model, _method(model, "batchEmbedContents"), lane)
+        if self.name != GEMINI.name:
+            raise call.fault(Unsupported, f"{self.name} makes no embeddings; use gemini/NAME")
+        check_key(call, key.refusal)
+        return await embedded(
+            self._http,
+            call,
+            self._authorization(key),
+            gemini_embedding(model, texts),
+            read=read_gemini,
+            model=model,
+            count=len(texts),
+        )
+
     async def diagnose(self) -> str:
         """Whether the key is set and the service lists its models; free of cost.
 
@@ -165,13 +184,14 @@ class GeminiProvider:
         return {"Authorization": f"Bearer {key.secret}"}
 
 
-def _method(model: ModelSettings) -> str:
+def _method(model: ModelSettings, method: str = "") -> str:
     """``/models/NAME:generateContent``; a name with a folder (``tunedModels/x``) keeps its own."""
     name = model.name or ""
     path = quote(name if "/" in name else f"models/{name}", safe="/@")
     if {".", ".."}.intersection(path.split("/")):
         raise InvalidRequest(f"'{name}' is no model's name; write gemini/NAME", provider="gemini")
-    return f"/{path}:{'streamGenerateContent' if model.stream else 'generateContent'}"
+    usual = "streamGenerateContent" if model.stream else "generateContent"
+    return f"/{path}:{method or usual}"
 
 
 def _address(base_url: str, path: str) -> str:

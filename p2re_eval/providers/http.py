@@ -105,7 +105,9 @@ class HttpClient:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             from p2re_eval.providers.http_connection import broken_connection
 
-            raise broken_connection(call, error) from error
+            # aiohttp's own errors may hold what the service sent: a key that it repeated, too.
+            cause = error if isinstance(error, OSError) else None
+            raise broken_connection(call, error) from cause
 
     async def close(self) -> None:
         """Close every connection."""
@@ -240,8 +242,9 @@ async def _whole(call: Call, response: aiohttp.ClientResponse, largest: int) -> 
         from p2re_eval.providers.http_connection import broken_connection
 
         broken = broken_connection(call, error)
-        broken.partial = b"".join(pieces).decode("utf-8", "replace") or None
-        raise broken from error
+        arrived = b"".join(pieces).decode("utf-8", "replace")
+        broken.partial = call.without_secrets(arrived) or None
+        raise broken from None
     return b"".join(pieces)
 
 

@@ -13,6 +13,7 @@ from p2re_eval.providers.azure import azure_base_url
 from p2re_eval.providers.chat_answer import read_completion
 from p2re_eval.providers.chat_request import OWN_KEYS, LimitName, chat_body
 from p2re_eval.providers.chat_stream import ChatStream
+from p2re_eval.providers.embeddings import embedded, openai_embedding, read_openai
 from p2re_eval.providers.exchange import Exchange, StreamedAnswer, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
@@ -31,13 +32,13 @@ from p2re_eval.providers.text_completions import (
     read_text,
     text_body,
 )
-from p2re_eval.records import JSON, Completion, ModelSettings, RenderedPrompt
+from p2re_eval.records import JSON, Completion, Embeddings, ModelSettings, RenderedPrompt
 
 _COUNTS_REASONING = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|\d\d))")
 
 
 class _Form(NamedTuple):
-    """One of the three forms in which these services are asked, and how its answers are read."""
+    """One of the forms in which these services are asked, and how its answers are read."""
 
     own_keys: frozenset[str]
     cannot_say: Callable[[RenderedPrompt], str | None]
@@ -45,10 +46,12 @@ class _Form(NamedTuple):
     stream: Callable[[Call], StreamedAnswer]
 
 
+_ONLY_VECTORS = "this service turns texts into vectors and answers nothing; choose another"
 _FORMS = {
     "chat": _Form(OWN_KEYS, lambda prompt: None, read_completion, ChatStream),
     "responses": _Form(RESPONSES_OWN_KEYS, cannot_say, read_response, ResponseStream),
     "text": _Form(TEXT_OWN_KEYS, not_one_text, read_text, TextStream),
+    "vectors": _Form(OWN_KEYS, lambda prompt: _ONLY_VECTORS, read_completion, ChatStream),
 }
 
 
@@ -138,6 +141,22 @@ class OpenAIProvider:
         else:
             completion = await exchange.whole(body)
         return exchange.measured(completion, model)
+
+    async def embed(
+        self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
+    ) -> Embeddings:
+        """Vectors by ``/embeddings``. Raises ProviderError."""
+        call = self._call(model, "/embeddings", lane)
+        check_key(call, call.no_key)
+        return await embedded(
+            self._http,
+            call,
+            self._authorization(call),
+            openai_embedding(model, texts),
+            read=read_openai,
+            model=model,
+            count=len(texts),
+        )
 
     async def diagnose(self) -> str:
         """Whether the key is set and the service lists its models; free of cost.

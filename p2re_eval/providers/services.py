@@ -29,7 +29,7 @@ class Service:
     path: str = "/chat/completions"
     key_header: Literal["authorization", "api-key"] = "authorization"
     version_name: str = ""
-    form: Literal["chat", "responses", "text"] = "chat"
+    form: Literal["chat", "responses", "text", "vectors"] = "chat"
     schemas: bool = True
     renamed: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
@@ -123,6 +123,14 @@ _CHAT = (
     Service("zai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",), schemas=False),
     Service("sambanova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",)),
     Service("deepinfra", "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY",)),
+    Service(
+        "voyage",
+        "https://api.voyageai.com/v1",
+        ("VOYAGE_API_KEY",),
+        note="embeddings only",
+        path="/embeddings",
+        form="vectors",
+    ),
     Service("writer", "https://api.writer.com/v1", ("WRITER_API_KEY",), path="/chat"),
     Service(
         "snowflake",

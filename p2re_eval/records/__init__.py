@@ -68,6 +68,7 @@ from p2re_eval.records.suite import (
 )
 from p2re_eval.records.trace import (
     Completion,
+    Embeddings,
     Exposure,
     Fault,
     Span,
@@ -85,6 +86,7 @@ __all__ = [
     "Comparison",
     "Completion",
     "Delta",
+    "Embeddings",
     "Evaluation",
     "EvaluationKind",
     "Example",

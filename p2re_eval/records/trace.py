@@ -40,6 +40,15 @@ class Completion(Record):
     raw: JSON = None
 
 
+class Embeddings(Record):
+    """A provider's vectors, one for each text and in their order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str | None = None
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+
+
 class Fault(Record):
     """Why there is no answer or no score; ``kind`` is :attr:`ProviderError.kind` or ``scorer``."""
 

@@ -17,6 +17,7 @@ from p2re_eval.report.wording import (
     answers_text,
     budget_text,
     cost_text,
+    flaky_text,
     limits_text,
     quarantine_text,
     reasons,
@@ -181,11 +182,11 @@ def _miss(miss: Miss) -> str:
 
 def _flaky(summary: Summary) -> str:
     rows = [
-        [code(case.case_id), code(case.prompt), code(case.model), f"{case.passed} of {case.scored}"]
+        [code(case.case_id), code(case.prompt), code(case.model), flaky_text(case)]
         for case in summary.flaky
     ]
     title = f"Flaky: {count_text(summary.flaky_cases, 'case')} whose repeats disagree"
-    body = table(["case", "prompt", "model", "passed"], "lllr", rows)
+    body = table(["case", "prompt", "model", "repeats"], "llll", rows)
     return f"\n<details><summary>{title}</summary>\n{body}\n</details>\n"
 
 

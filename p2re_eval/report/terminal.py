@@ -22,6 +22,7 @@ from p2re_eval.report.wording import (
     answers_text,
     budget_text,
     cost_text,
+    flaky_text,
     limits_text,
     quarantine_text,
     reasons,
@@ -165,9 +166,8 @@ class _Page(Page):
             return
         self.title(f"Flaky: {count_text(summary.flaky_cases, 'case')} whose repeats disagree")
         for case in summary.flaky[:MOST_SHOWN]:
-            share = f"{case.passed} of {case.scored} passed "
             where = self._where(case.prompt, case.model)
-            self.lines.append("  " + self.row(share, case.case_id, where))
+            self.lines.append("  " + self.row(f"{flaky_text(case)} ", case.case_id, where))
         if summary.flaky_cases > MOST_SHOWN:
             more = f"  and {summary.flaky_cases - MOST_SHOWN:,} more"
             self.lines.append(self.paint(more, "dim"))

@@ -7,18 +7,19 @@ import sqlite3
 from collections.abc import Iterator
 
 from p2re_eval.records import Observation, Observed
-from p2re_eval.store.trace_queries import key_text
 
 _PAGE = 4096
 """Rows in memory at a time; no read transaction between pages holds up a checkpoint."""
+_HASHES = ("row_hash", "rules_hash", "fingerprint")
+"""Read as their first twelve digits, which are all that is compared."""
 _COLUMNS = (
-    "suite, prompt, model, case_id, repeat, outcome, value, cluster, prompt_version, row_hash, "
-    "rules_hash, fingerprint, model_answered, trace_id, source, cost_usd, input_tokens, "
-    "output_tokens, duration_ns, quarantine IS NOT NULL"
+    "suite, prompt, model, case_id, repeat, outcome, value, cluster, prompt_version, "
+    + ", ".join(f"nullif(lower(hex(substr({h}, 1, 6))), '')" for h in _HASHES)
+    + ", model_answered, trace_id, source, cost_usd, input_tokens, output_tokens, duration_ns, "
+    "quarantine IS NOT NULL"
 )
 _LAST = "\U0010ffff"
 """Comes after every suite's path."""
-_HASHES = slice(9, 12)
 _TRACE_ID = 13
 
 
@@ -40,10 +41,7 @@ def observations(
         ).fetchall()
         scores = _scores(cursor, experiment_id, rows)
         for row in rows:
-            hashes = (key_text(kept) or None for kept in row[_HASHES])
-            said = scores.get(row[_TRACE_ID], ())
-            fields = (*row[: _HASHES.start], *hashes, *row[_HASHES.stop : -2], said)
-            yield Observation._make(fields)
+            yield Observation._make((*row[:-2], scores.get(row[_TRACE_ID], ())))
         if len(rows) < _PAGE:
             return
         at = (rows[-1][0], *rows[-1][-2:])

@@ -271,8 +271,36 @@ def test_a_wait_that_the_service_names_is_everybodys(clock: Clock) -> None:
 
 def test_the_logs_of_several_processes_are_one() -> None:
     """Numbers add up, cuts follow each other, the first reason stays."""
-    one = {"m": {"asked": 5, "reached": 5, "cuts": [2], "now": 3, "closed": "why", "not_run": 4}}
-    two = {"m": {"asked": 5, "reached": 4, "cuts": [1], "now": 2, "closed": "also", "not_run": 1}}
+    one = {
+        "m": {
+            "asked": 5,
+            "reached": 5,
+            "cuts": [2],
+            "cut": 1,
+            "now": 3,
+            "closed": "why",
+            "not_run": 4,
+        }
+    }
+    two = {
+        "m": {
+            "asked": 5,
+            "reached": 4,
+            "cuts": [1],
+            "cut": 1,
+            "now": 2,
+            "closed": "also",
+            "not_run": 1,
+        }
+    }
     assert merged([one, two]) == {
-        "m": {"asked": 10, "reached": 9, "cuts": [2, 1], "now": 5, "closed": "why", "not_run": 5}
+        "m": {
+            "asked": 10,
+            "reached": 9,
+            "cuts": [2, 1],
+            "cut": 2,
+            "now": 5,
+            "closed": "why",
+            "not_run": 5,
+        }
     }

@@ -13,7 +13,6 @@ NOT_CLAIMED = {
     "rerank": "ranks documents; nothing is completed",
     "invoke_model": "each vendor's own form inside InvokeModel; bedrock/MODEL asks Converse",
     "ollama.generate": "no chat form; ollama/MODEL asks /api/chat",
-    "embeddings": "gives vectors; nothing is completed",
     "threads": "the Assistants API",
     "cohere v1": "the retired v1 form; cohere/MODEL asks v2",
     "writer stream": "ends without a word, so that half of one looks whole",
@@ -51,6 +50,10 @@ def adapter(row: dict) -> tuple[str, str]:
     if endpoint == "completions":
         unclaimed = row["provider"] == "writer" and row["stream"]
         return ("", "writer stream") if unclaimed else ("openai-completions", "/v1")
+    if endpoint == "embeddings":
+        bases = {"gemini": "/v1beta", "cohere": "/v2", "azure-openai": ""}
+        name = {"azure-openai": "azure"}.get(row["provider"], row["provider"])
+        return name, bases.get(row["provider"], "/v1")
     others = {"generateContent": ("gemini", "/v1beta"), "ollama.chat": ("ollama", "")}
     others["converse"] = ("bedrock", "")
     return others.get(endpoint, ("", endpoint))
@@ -60,6 +63,13 @@ def asked_model(row: dict) -> str:
     body, url = row["request"]["body"], row["request"]["url"].partition("?")[0]
     found = re.search(r"/models?/([^/]+?)(?::\w+|/[\w-]+)$", url)
     return (body.get("model") if isinstance(body, dict) else None) or (found and found[1]) or "m"
+
+
+def asked_texts(row: dict) -> list[str]:
+    """What a request for embeddings asked about."""
+    body = row["request"]["body"]
+    texts = body.get("input") or body.get("texts") or ["x"] * len(body.get("requests") or [1])
+    return [texts] if isinstance(texts, str) else texts
 
 
 def body_of(row: dict) -> bytes:

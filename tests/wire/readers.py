@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import struct
 import zlib
 
 from wire.claims import adapter, body_of
@@ -22,7 +24,11 @@ def expected(row: dict) -> dict:
     for chunk in chunks:
         if isinstance(chunk, dict) and (chunk.get("error") or chunk.get("type") == "error"):
             return {"error": ["ProviderError"]}
-    return _READERS[form](chunks)
+    found = _READERS[form](chunks)
+    closed = form in {"chat.completions", "completions"} and b"[DONE]" in body
+    if row["stream"] and found["finish"] is None and not closed:
+        return {"error": ["TruncatedResponse", "ContentFiltered"]}
+    return found
 
 
 def _refused(status: int, body: str) -> list[str]:
@@ -233,6 +239,25 @@ def _generated(chunks: list) -> dict:
     )
 
 
+def _vectors(chunks: list) -> dict:
+    (whole,) = chunks
+    found = whole.get("data") or whole["embeddings"]
+    rows = found["float"] if isinstance(found, dict) else found
+    rows = [r if isinstance(r, list) else r.get("embedding") or r.get("values") for r in rows]
+    usage = whole.get("usage") or {}
+    return {
+        "vectors": [_numbers(row) for row in rows],
+        "model": whole.get("model"),
+        "tokens": usage.get("prompt_tokens", usage.get("total_tokens")),
+    }
+
+
+def _numbers(value) -> list[float]:
+    if isinstance(value, list):
+        return value
+    return [number for (number,) in struct.iter_unpack("<f", base64.b64decode(value))]
+
+
 def _ollama(chunks: list) -> dict:
     calls = [c for chunk in chunks for c in chunk["message"].get("tool_calls") or []]
     last = chunks[-1]
@@ -338,5 +363,6 @@ _READERS = {
     "generateContent": _generated,
     "ollama.chat": _ollama,
     "cohere": _cohere,
+    "embeddings": _vectors,
     "converse": _converse,
 }

@@ -14,7 +14,7 @@ from p2re_eval.errors import ProviderError
 from p2re_eval.interfaces import ProviderContext
 from p2re_eval.plugins import Plugins
 from p2re_eval.records import Message, ModelSettings, RenderedPrompt
-from wire.claims import adapter, asked_model, body_of
+from wire.claims import adapter, asked_model, asked_texts, body_of
 
 Pieces = Callable[[bytes], Iterable[bytes | None]]
 
@@ -88,7 +88,8 @@ async def outcomes(rows: list[dict], pieces: Pieces | None = None) -> list:
     factories = Plugins(entry_points=False).providers
     context = ProviderContext(root=Path(), clock=SystemClock())
     providers = {
-        name: factories[name](context) for name in {adapter(row)[0] for row in rows} - {""}
+        name: factories.get(name, factories["openai"])(context)
+        for name in {adapter(row)[0] for row in rows} - {""}
     }
     slots = asyncio.Semaphore(16)
 
@@ -104,6 +105,8 @@ async def outcomes(rows: list[dict], pieces: Pieces | None = None) -> list:
         pieces: list[str] = []
         async with slots:
             try:
+                if row["endpoint"] == "embeddings":
+                    return await providers[name].embed(model, asked_texts(row))
                 prompt = RenderedPrompt(name="x", messages=messages, model=model)
                 done = await providers[name].complete(prompt, on_text=pieces.append)
             except ProviderError as error:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from p2re_eval import errors
 from p2re_eval.errors import ProviderError
+from p2re_eval.records import Embeddings
 from wire.claims import adapter
 from wire.readers import expected
 
@@ -30,7 +31,10 @@ def _word(row: dict, said: str | None, calls: bool) -> str:
 
 def differences(row: dict, outcome) -> list[str]:
     """What the adapter made of a row that its independent reading does not say; [] when right."""
-    wanted = expected(row)
+    try:
+        wanted = expected(row)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        return [f"the independent reader cannot read it: {error!r}; the adapter: {outcome!r}"]
     if "error" in wanted:
         kinds = tuple(getattr(errors, name) for name in wanted["error"])
         right = isinstance(outcome, kinds) and (
@@ -39,6 +43,10 @@ def differences(row: dict, outcome) -> list[str]:
         return [] if right else [f"{outcome!r} is none of {wanted['error']}"]
     if isinstance(outcome, ProviderError):
         return [f"raised {outcome!r}"]
+    if isinstance(outcome, Embeddings):
+        told = {"vectors": [list(vector) for vector in outcome.vectors], "model": outcome.model}
+        told["tokens"] = outcome.usage.input_tokens
+        return [name for name, value in wanted.items() if told[name] != value]
     completion, streamed = outcome
     got = {
         "text": completion.text,
