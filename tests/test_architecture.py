@@ -25,7 +25,7 @@ LAYERS = [
     {"planning", "verdicts", "simulation"},
     {"stopping", "results", "merging"},
     {"pipeline", "tracing"},
-    {"forecast", "viewer", "rescoring", "online", "otlp"},
+    {"forecast", "affected", "viewer", "rescoring", "online", "otlp"},
     {"report", "bridges"},
     {"server"},
     {"pytest_plugin", "cli"},
