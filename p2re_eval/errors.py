@@ -36,6 +36,7 @@ P2REError
 ├── StoreError                 the database
 │   ├── StoreLocked · StoreFull · StoreReadOnly · NotADatabase · NewerSchema · StoreCorrupt
 │   └── NoSuchRecord           nothing has this id
+├── NoBaseline                 nothing to compare an experiment with
 ├── GitError                   git is absent, or does not know the revision
 ├── PluginError                two plug-ins claim a name, or a scorer's signature cannot work
 ├── MissingExtra               an optional dependency is not installed
@@ -327,6 +328,10 @@ class StoreCorrupt(StoreError):
 
 class NoSuchRecord(StoreError):
     """Nothing in the database has this id."""
+
+
+class NoBaseline(P2REError):
+    """There is no experiment or file to compare with."""
 
 
 class GitError(P2REError):

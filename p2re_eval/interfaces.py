@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Embeddings, Experiment, ModelSettings, RenderedPrompt
 
 
 class Clock(Protocol):
@@ -105,6 +105,16 @@ class Requirements:
 
 
 ProviderFactory: TypeAlias = Callable[[ProviderContext], Provider]
+
+
+class ExperimentLog(Protocol):
+    """The recorded experiments, as a plug-in that chooses among them sees them."""
+
+    def list_experiments(self, limit: int = 20) -> list[Experiment]:
+        """The newest first."""
+
+    def read_experiment(self, experiment_id: str) -> Experiment:
+        """The one whose id is or begins so. Raises NoSuchRecord."""
 
 
 class ScoringContext(Protocol):

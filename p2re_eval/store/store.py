@@ -283,10 +283,10 @@ class Store:
         with explained(self.path):
             yield from experiment_queries.results(self._reader(), experiment_id)
 
-    def observations(self, experiment_id: str) -> Iterator[Observation]:
-        """The results in item order without their texts: what statistics are made of."""
+    def observations(self, experiment_id: str, suite: str | None = None) -> Iterator[Observation]:
+        """The results in item order without their texts, of one suite where it is named."""
         with explained(self.path):
-            yield from observation_queries.observations(self._reader(), experiment_id)
+            yield from observation_queries.observations(self._reader(), experiment_id, suite)
 
     def case_results(self, experiment_id: str, case: tuple[str, str, str, str]) -> list[Result]:
         """The results of one case (suite, prompt, model, id), a repeat each."""
