@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from p2re_eval.scorers import scorer
     from p2re_eval.store import Store, open_store
     from p2re_eval.suites.load import load_suite
+    from p2re_eval.tracing import capture, record_calls, session, span, trace
 
 _HOMES = {
     "p2re_eval.errors": ("P2REError",),
@@ -59,6 +60,7 @@ _HOMES = {
     "p2re_eval.scorers": ("scorer",),
     "p2re_eval.store": ("Store", "open_store"),
     "p2re_eval.suites.load": ("load_suite",),
+    "p2re_eval.tracing": ("capture", "record_calls", "session", "span", "trace"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -86,10 +88,15 @@ __all__ = [
     "ToolCall",
     "Trace",
     "Usage",
+    "capture",
     "hookimpl",
     "load_suite",
     "open_store",
+    "record_calls",
     "scorer",
+    "session",
+    "span",
+    "trace",
 ]
 
 

@@ -29,7 +29,9 @@ P2REError
 │   ├── TruncatedResponse      a stream or body that ended early; keeps what arrived   (retried)
 │   ├── FunctionFailed         the user's own callable raised
 │   └── NotRecorded            replay: this run has no recording
-├── NotRun                     the run was never started: budget spent, or the session was stopped
+├── NotRun                     the run was never started: the session was stopped, or
+│   ├── OverBudget             it might have cost more than was left
+│   └── DecidedEarly           its case's verdict could not change any more
 ├── ScorerError                a scorer or judge broke; never a verdict on the prompt
 ├── StoreError                 the database
 │   ├── StoreLocked · StoreFull · StoreReadOnly · NotADatabase · NewerSchema · StoreCorrupt
@@ -51,12 +53,22 @@ class P2REError(Exception):
 
 
 class DefinitionError(P2REError):
-    """A mistake in a file that the user wrote; ``line`` and ``column`` count from 1; 0: unknown."""
+    """A mistake in a file that the user wrote; ``line`` and ``column`` count from 1; 0: unknown.
+
+    ``option`` names the key of the entry that is to blame, where it is known.
+    """
 
     def __init__(
-        self, what: str, *, path: Path | str | None = None, line: int = 0, column: int = 0
+        self,
+        what: str,
+        *,
+        path: Path | str | None = None,
+        line: int = 0,
+        column: int = 0,
+        option: str | None = None,
     ) -> None:
         super().__init__(what)
+        self.option = option
         self.what = what
         self.path = None if path is None else Path(path)
         self.line = line
@@ -256,7 +268,21 @@ class NotRecorded(ProviderError):
 
 
 class NotRun(P2REError):
-    """The run was never started: the budget is spent, or the session was stopped."""
+    """The run was never started; ``kind`` is the word that a recorded result keeps."""
+
+    kind = "stopped"
+
+
+class OverBudget(NotRun):
+    """The call might have cost more than the budget has left, or nobody knows what it costs."""
+
+    kind = "budget"
+
+
+class DecidedEarly(NotRun):
+    """The case's verdict is decided: no further repeat can change it."""
+
+    kind = "early_stop"
 
 
 class ScorerError(P2REError):
@@ -264,11 +290,15 @@ class ScorerError(P2REError):
 
 
 class StoreError(P2REError):
-    """The database could not do it; ``path`` names the file."""
+    """The database could not do it; ``path`` names the file, ``kept_in`` the rescue file that
+    holds what was to be written, if there is one."""
 
-    def __init__(self, what: str, *, path: Path | str | None = None) -> None:
+    def __init__(
+        self, what: str, *, path: Path | str | None = None, kept_in: Path | None = None
+    ) -> None:
         super().__init__(what)
         self.path = None if path is None else Path(path)
+        self.kept_in = kept_in
 
 
 class StoreLocked(StoreError):

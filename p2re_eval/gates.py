@@ -160,12 +160,14 @@ def _sentence(gate: Gate, reading: Reading, passed: bool | None) -> str:
 
 
 def _left_out(counted: Tally) -> str:
-    """The runs without a score: `` (runs: 2 errored, 1 not run)``."""
+    """The runs that do not count: `` (runs: 2 errored, 1 not run)``."""
     outcomes = counted.outcomes
     found = [
         (outcomes["error"], "errored"),
         (outcomes["unscored"], "unscored"),
-        (outcomes["not_run"], "not run"),
+        (counted.unpaid, "not run"),
+        (counted.stopped_early, "stopped early"),
+        (counted.quarantined.total(), "in quarantine"),
     ]
     parts = [f"{number:,} {word}" for number, word in found if number]
     return f" (runs: {', '.join(parts)})" if parts else ""

@@ -30,7 +30,8 @@ class Provider(Protocol):
 
     A provider may also have ``async def diagnose(self) -> str``, for ``p2re doctor``: one sentence
     on what it found ready, free of cost; it raises ProviderError when calls would fail. And
-    ``def requirements(self) -> Requirements``, for ``p2re providers``.
+    ``def requirements(self) -> Requirements``, for ``p2re providers``. And ``free = True``, where
+    a call costs nothing unless the model settings name a price.
     """
 
     name: str

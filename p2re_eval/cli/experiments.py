@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -62,22 +63,33 @@ def list_(db: Path | None, as_json: bool, limit: int) -> None:
     help="Write the report to a file instead: .html, .md or .json.",
 )
 @_json
-def show(experiment: str, db: Path | None, report: Path | None, as_json: bool) -> None:
+@click.option(
+    "--stable",
+    is_flag=True,
+    help="With JSON: leave out ids, clock times and durations, which differ between equal runs.",
+)
+def show(
+    experiment: str, db: Path | None, report: Path | None, as_json: bool, stable: bool
+) -> None:
     """The report of EXPERIMENT: an id, its beginning, or latest."""
     import shutil
 
     from p2re_eval.report import json_report, summarize, terminal_report, write_report
+    from p2re_eval.report.stable import stable as without_what_varies
 
     with existing_store(db) as store:
         found = store.read_experiment(experiment)
+        results = partial(store.results, found.experiment_id)
+        if stable:
+            if not as_json and (report is None or report.suffix != ".json"):
+                raise click.UsageError("--stable is a form of JSON; add --json, or --report X.json")
+            found, results = without_what_varies(found, results)  # type: ignore[assignment]
         if report is not None:
-            write_report(
-                report, found, lambda: store.results(found.experiment_id), store.read_trace
-            )
+            write_report(report, found, results, store.read_trace)
             click.echo(f"report    {report}")
             return
         if as_json:
-            for piece in json_report(found, lambda: store.results(found.experiment_id)):
+            for piece in json_report(found, results):
                 click.echo(piece, nl=False)
             return
         summary = summarize(store.results(found.experiment_id))

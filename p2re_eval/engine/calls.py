@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from p2re_eval.documents import did_you_mean
+from p2re_eval.engine.budget import Account, Budget
 from p2re_eval.engine.lanes import FATAL, LONGEST_HOLD_S, Lane, Line, Slot
 from p2re_eval.engine.retry import RetryPolicy
 from p2re_eval.errors import (
     NotFound,
     NotRun,
+    OverBudget,
     ProviderError,
     ProviderTimeout,
     RateLimited,
@@ -29,9 +31,16 @@ from p2re_eval.interfaces import (
     ProviderContext,
     ProviderFactory,
 )
-from p2re_eval.records import JSON, Completion, Embeddings, ModelSettings, RenderedPrompt
+from p2re_eval.records import (
+    JSON,
+    Completion,
+    Embeddings,
+    Message,
+    ModelSettings,
+    RenderedPrompt,
+)
 
-_Value = TypeVar("_Value")
+_Value = TypeVar("_Value", Completion, Embeddings)
 ATTEMPT_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 600.0
 
@@ -82,13 +91,32 @@ class Turn(Protocol):
         """It has a slot: the provider is called next."""
 
 
+@dataclass(frozen=True)
+class _Request(Generic[_Value]):
+    """One call: who is asked, who waits for it, and the money held for it; ``send`` makes one
+    attempt on the lane of this number."""
+
+    provider: Provider
+    model: ModelSettings
+    send: Callable[[int], Awaitable[_Value]]
+    account: Account
+    turn: Turn | None = None
+
+
 class Caller:
     """Calls providers within the session's limits."""
 
     def __init__(
-        self, providers: Providers, *, clock: Clock, concurrency: int, retry: RetryPolicy
+        self,
+        providers: Providers,
+        *,
+        clock: Clock,
+        concurrency: int,
+        retry: RetryPolicy,
+        budget: Budget | None = None,
     ) -> None:
         self.providers = providers
+        self._budget = budget
         self._clock = clock
         self._retry = retry
         self._concurrency = concurrency
@@ -99,22 +127,21 @@ class Caller:
         near and when it has come.
 
         Raises ProviderError with ``attempts`` set: the last attempt's, or the reason why waiting
-        longer is pointless. Raises NotRun where so many calls failed that no more are sent.
+        longer is pointless. Raises OverBudget before anything is begun, NotRun where so many calls
+        failed that no more are sent.
         """
         provider = self.providers.get(prompt.model.provider or "")
         provider.check(prompt)
-        errand = _Errand(provider, prompt.model, partial(self._completed, provider, prompt))
-        line, lanes = self._line(errand)
-        if turn is None:
-            return Answer(*await self._in_line(line, lanes, errand, None))
-        async with line.near:
-            line.refuse_closed(lanes)
-            await turn.near()
-            return Answer(*await self._in_line(line, lanes, errand, turn))
+        account = Account(self._budget, provider, prompt)
+        send = partial(self._completed, provider, prompt)
+        return Answer(*await self._made(_Request(provider, prompt.model, send, account, turn)))
 
     async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
-        """The texts' vectors, within the same limits. Raises ProviderError as :meth:`call` does,
-        and Unsupported when the provider makes none."""
+        """The texts' vectors, within the same limits and budget.
+
+        Raises ProviderError and NotRun as :meth:`call` does, Unsupported when the provider makes
+        none.
+        """
         provider = self.providers.get(model.provider or "")
         if not isinstance(provider, Embedder):
             what = f"{model.provider} makes no embeddings; choose a provider that does"
@@ -124,9 +151,24 @@ class Caller:
         def send(lane: int) -> Awaitable[Embeddings]:
             return ask(model, texts, lane=lane) if lane else ask(model, texts)
 
-        errand = _Errand(provider, model, send)
-        vectors, _ = await self._in_line(*self._line(errand), errand, None)
+        account = Account(self._budget, provider, _priced_like(model, texts))
+        vectors, _ = await self._made(_Request(provider, model, send, account))
         return vectors
+
+    async def _made(self, asked: _Request[_Value]) -> tuple[_Value, int]:
+        """What came of the request, and after how many attempts."""
+        line = self._line(asked.provider)
+        lanes = line.lanes_of(_lane_names(asked.provider, asked.model))
+        await asked.account.open()
+        try:
+            if asked.turn is None:
+                return await self._in_line(line, lanes, asked)
+            async with line.near:
+                line.refuse_closed(lanes)
+                await asked.turn.near()
+                return await self._in_line(line, lanes, asked)
+        finally:
+            await asked.account.close()
 
     def limits(self) -> dict[str, JSON]:
         """What came of each lane: calls in flight asked for and reached, cuts, and why it was
@@ -135,21 +177,20 @@ class Caller:
         return {name: told for log in logs for name, told in log.items()}
 
     async def _in_line(
-        self, line: Line, lanes: Sequence[Lane], errand: _Errand[_Value], turn: Turn | None
+        self, line: Line, lanes: Sequence[Lane], asked: _Request[_Value]
     ) -> tuple[_Value, int]:
-        limit_s = errand.model.run_timeout_s or RUN_TIMEOUT_S
+        limit_s = asked.model.run_timeout_s or RUN_TIMEOUT_S
         spent_s = 0.0  # in attempts and pauses: waiting for a slot is nobody's fault
         attempt = 1
         last: ProviderError | None = None
         while True:
             slot = await _taken(line, lanes, last)
-            if turn is not None and attempt == 1:
-                turn.come()
+            if asked.turn is not None and attempt == 1:
+                asked.turn.come()
             began = self._clock.monotonic_ns()
             try:
                 with _given_back(line, slot):
-                    left_s = limit_s - spent_s
-                    done = await _attempt(errand, left_s, slot.lane.number)
+                    done = await _paid(asked, limit_s - spent_s, slot.lane.number)
                 return done, attempt
             except ProviderError as error:
                 last = error
@@ -162,6 +203,7 @@ class Caller:
                     spent_s += delay_s
                 else:
                     line.gave_up(slot.lane, error)
+            await _again(asked.account, last)
             attempt += 1
 
     def _pause_s(
@@ -210,39 +252,55 @@ class Caller:
             completion = completion.model_copy(update={"duration_ns": elapsed})
         return completion
 
-    def _line(self, errand: _Errand[_Value]) -> tuple[Line, Sequence[Lane]]:
-        """The provider's line, and the lanes that can serve the errand."""
-        provider = errand.provider
+    def _line(self, provider: Provider) -> Line:
         line = self._lines.get(provider.name)
         if line is None:
             most = self._concurrency
             if provider.concurrency is not None:
                 most = min(most, provider.concurrency)
             line = self._lines[provider.name] = Line(max(1, most))
-        return line, line.lanes_of(_lane_names(provider, errand.model))
+        return line
 
 
-@dataclass(frozen=True)
-class _Errand(Generic[_Value]):
-    """What a provider is asked for: ``send`` makes one attempt on the lane of this number."""
-
-    provider: Provider
-    model: ModelSettings
-    send: Callable[[int], Awaitable[_Value]]
-
-
-async def _attempt(errand: _Errand[_Value], left_s: float, lane: int) -> _Value:
-    name = errand.provider.name
+async def _paid(asked: _Request[_Value], left_s: float, lane: int) -> _Value:
+    asked.account.calling()
     try:
-        async with asyncio.timeout(min(_attempt_limit_s(errand.model), left_s)):
-            return await errand.send(lane)
+        done = await _attempt(asked, left_s, lane)
+    except ProviderError as error:
+        await asked.account.failed(error)
+        raise
+    await asked.account.answered(done)
+    return done
+
+
+async def _attempt(asked: _Request[_Value], left_s: float, lane: int) -> _Value:
+    name = asked.provider.name
+    try:
+        async with asyncio.timeout(min(_attempt_limit_s(asked.model), left_s)):
+            return await asked.send(lane)
     except TimeoutError:
-        raise _timed_out(name, errand.model, left_s) from None
+        raise _timed_out(name, asked.model, left_s) from None
     except (ProviderError, NotRun):
         raise
     except Exception as error:  # a plug-in's provider may raise anything
         what = f"the provider '{name}' broke: {type(error).__name__}: {error}"
         raise ProviderError(what, provider=name) from error
+
+
+def _priced_like(model: ModelSettings, texts: Sequence[str]) -> RenderedPrompt:
+    """A request for vectors as a budget reads one: its texts go in, nothing comes out."""
+    unanswered = model.model_copy(update={"max_tokens": 0})
+    messages = tuple(Message(role="user", content=text) for text in texts)
+    return RenderedPrompt(name="embeddings", messages=messages, model=unanswered)
+
+
+async def _again(account: Account, failed: ProviderError) -> None:
+    """Money for the next attempt. Raises the error of the last one where there is none."""
+    try:
+        await account.open()
+    except OverBudget as error:
+        failed.args = (f"{failed}; not tried again: {error}",)
+        raise failed from error
 
 
 def _lane_names(provider: Provider, model: ModelSettings) -> Sequence[str]:

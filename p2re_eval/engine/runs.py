@@ -11,7 +11,7 @@ from p2re_eval.clock import new_span_id, new_trace_id
 from p2re_eval.engine.calls import Answer, Caller
 from p2re_eval.engine.landing import Landing
 from p2re_eval.errors import NotRecorded, NotRun, ProviderError, StoreError, StoreLocked
-from p2re_eval.interfaces import Clock
+from p2re_eval.interfaces import Clock, Provider
 from p2re_eval.records import JSON, Completion, Fault, RenderedPrompt, Source, Span, Trace, run_key
 
 
@@ -135,12 +135,10 @@ class Runner:
 
     def _key(self, prompt: RenderedPrompt, repeat: int) -> str:
         try:
-            identity = self._caller.providers.get(prompt.model.provider or "").identity(
-                prompt.model
-            )
+            provider = self._caller.providers.get(prompt.model.provider or "")
+            return key_of(provider, prompt, repeat)
         except ProviderError:
             return ""
-        return run_key(prompt, repeat=repeat, identity=identity)
 
     def _replay(self, run: Run) -> Answered:
         trace = self._begun(run, "")
@@ -205,6 +203,11 @@ class Runner:
             tags=run.tags,
             metadata=run.metadata,
         )
+
+
+def key_of(provider: Provider, prompt: RenderedPrompt, repeat: int) -> str:
+    """The key that a run of this prompt is found by. Raises ProviderError."""
+    return run_key(prompt, repeat=repeat, identity=provider.identity(prompt.model))
 
 
 class _Turn:

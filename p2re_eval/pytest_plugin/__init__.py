@@ -47,6 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--p2re-db", metavar="PATH", help="the database (default: $P2RE_DB or ~/.aikh/p2re.db)"
     )
+    from p2re_eval.pytest_plugin.options import add_extent_options
+
+    add_extent_options(group, parser)
     parser.addini("p2re", "run the prompt suites without --p2re", type="bool", default=False)
     parser.addini("p2re_prompts", "the folder of prompts", default="prompts")
     parser.addini("p2re_suites", "the folders of suites", type="args", default=["suites"])

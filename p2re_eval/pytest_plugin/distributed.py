@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Sequence
-from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +30,12 @@ def register(config: pytest.Config, session: P2RESession) -> None:
         config.pluginmanager.register(_Controller(session), "p2re-controller")
 
 
+def alone(config: pytest.Config) -> None:
+    """No workers after all: xdist has not begun when this is asked."""
+    if hasattr(config.option, "dist"):
+        config.option.dist, config.option.tx, config.option.numprocesses = "no", [], 0
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process is one of xdist's workers."""
     return hasattr(config, "workerinput")
@@ -46,12 +52,27 @@ def worker(config: pytest.Config) -> tuple[int, int]:
 def ahead(config: pytest.Config, harness: Harness, items: Sequence[pytest.Item]) -> Ahead:
     """What this process may start before it is asked: never a run that another one makes too."""
     number, of = worker(config)
-    runs = [(at, item.run) for at, item in enumerate(items) if isinstance(item, CaseItem)]
     dist = getattr(config, "workerinput", {}).get("p2re_dist", "load")
     if dist == "load":
-        return Ahead(harness, [run for at, run in runs if at % of == number])
+        shares = dealt([item.nodeid for item in items], of)
+        mine = [item for item, share in zip(items, shares, strict=True) if share == number]
+        return Ahead(harness, [item.run for item in mine if isinstance(item, CaseItem)])
     together = {"loadfile": _suite, "loadscope": _scope}.get(dist)
-    return Ahead(harness, [], maybe=[run for _, run in runs], together=together)
+    runs = [item.run for item in items if isinstance(item, CaseItem)]
+    return Ahead(harness, [], maybe=runs, together=together)
+
+
+def dealt(nodeids: Sequence[str], of: int) -> list[int]:
+    """Each item's worker, in turns; the repeats of a case stay together, so that it can stop
+    early."""
+    shares: dict[str, int] = {}
+    for nodeid in nodeids:
+        shares.setdefault(_without_repeat(nodeid), len(shares) % of)
+    return [shares[_without_repeat(nodeid)] for nodeid in nodeids]
+
+
+def _without_repeat(nodeid: str) -> str:
+    return re.sub(r"#\d+\]\Z", "]", nodeid)
 
 
 def _suite(run: PlannedRun) -> str:
@@ -78,6 +99,8 @@ class _Worker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._session.shard is not None:
+            return  # it has left the gates to the merge
         gates = [item for item in items if isinstance(item, GateItem)]
         items[:] = [item for item in items if not isinstance(item, GateItem)]
         self._hand("p2re_gates", [_handed(gate) for gate in gates])
@@ -85,6 +108,9 @@ class _Worker:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
         self._hand("p2re_selected", self._session.selected)
+        if self._session.shard is not None:
+            shard = self._session.shard
+            self._hand("p2re_shard", {"suites": shard.suites, "gates": shard.gates})
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -141,6 +167,10 @@ class _Controller:
         self._gates.update({gate["nodeid"]: gate for gate in gates})
         self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
         self._session.worker_limits.append(json.loads(output.get("p2re_limits", "{}")))
+        if self._session.shard is not None:
+            told = json.loads(output.get("p2re_shard", "{}"))
+            self._session.shard.suites.update(told.get("suites", {}))
+            self._session.shard.gates.update(told.get("gates", {}))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -184,13 +214,13 @@ def _is_recorded(harness: Harness) -> bool:
 
 
 def _deal(scheduling: Any) -> None:
-    """Item i goes to worker i modulo the number of workers; each gets its share at once."""
+    """Each worker gets its share of the items at once."""
     scheduling.collection = next(iter(scheduling.node2collection.values()))
     scheduling.pending[:] = range(len(scheduling.collection))
     nodes = sorted(scheduling.nodes, key=lambda node: int(node.gateway.id.removeprefix("gw")))
     shares: dict[Any, list[int]] = {node: [] for node in nodes}
-    for index, node in zip(range(len(scheduling.collection)), cycle(nodes), strict=False):
-        shares[node].append(index)
+    for index, number in enumerate(dealt(scheduling.collection, len(nodes))):
+        shares[nodes[number]].append(index)
     scheduling.pending.clear()
     # What a dead worker leaves is dealt out in chunks, whose size the first round never set.
     if scheduling.maxschedchunk is None:

@@ -15,19 +15,28 @@ from _pytest._code.code import (
 from p2re_eval.records import Evaluation, Place, Result
 
 
-def explain_failure(result: Result) -> str:
-    """The input, the answer, what was expected, and each scorer's word."""
+def explain_failure(result: Result, *, threshold: float | None = None) -> str:
+    """The input, the answer, what was expected, and each scorer's word; ``threshold`` is what the
+    weighted mean had to reach, where it decides."""
     lines = [f"{result.place}: the model answered badly" if result.place else "answered badly"]
     lines += _block("input", result.inputs_preview)
     lines += _block("output", result.output_preview or "(empty)")
     lines += _block("expected", result.expected_preview)
     lines += ["", *_scores(result)]
+    if threshold is not None:
+        lines.append(f"  FAILED {_mean_below(result, threshold)}")
     lines += ["", f"trace: p2re traces show {result.trace_id}"]
     return "\n".join(lines)
 
 
-def failure_reason(result: Result) -> str:
+def _mean_below(result: Result, threshold: float) -> str:
+    return f"weighted mean {result.value or 0:.4g} is below the threshold {threshold:g}"
+
+
+def failure_reason(result: Result, *, threshold: float | None = None) -> str:
     """One line: the scorers that did not accept the answer, and what the first of them said."""
+    if threshold is not None:
+        return _mean_below(result, threshold)
     failed = [e for e in result.evaluations if e.score is not None and not e.score.passed]
     if not failed:
         return "the model answered badly"
@@ -42,6 +51,14 @@ def as_failure(text: str, reason: str, place: Place | None) -> TerminalRepr:
     where = ReprFileLocation(place.path if place else "", place.line if place else 0, reason)
     traceback = ReprTraceback([ReprEntryNative([f"{text}\n"])], extraline=None, style="native")
     return ReprExceptionInfo(reprtraceback=traceback, reprcrash=where)
+
+
+def broken_reason(result: Result) -> str:
+    """One line: the provider's word, or that of the first scorer that broke."""
+    if result.fault is not None:
+        return f"{result.model}: {result.fault.message.removeprefix(f'{result.model}: ')}"
+    faults = [e.fault.message for e in result.evaluations if e.fault is not None]
+    return f"a scorer broke: {faults[0]}" if faults else "not scored"
 
 
 def explain_broken(result: Result) -> str:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2re_eval.errors import ProviderError, ScorerError
-from p2re_eval.pipeline import Harness, Judged, answer_text, execute, judge, record
+from p2re_eval.pipeline import Harness, Judged, execute, judge, record
 from p2re_eval.planning import PlannedRun
 from p2re_eval.pytest_plugin.items import call_report
 from p2re_eval.records import JSON, Case, Completion, Evaluation, ModelSettings, Suite, Trace
 from p2re_eval.records import Session as Conversation
+from p2re_eval.results import answer_text
 
 if TYPE_CHECKING:
     from p2re_eval.engine.runs import Answered, Run
-    from p2re_eval.scorers.binding import BoundScorer
+from p2re_eval.scorers.binding import BoundScorer
 
 
 class CheckFailed(AssertionError):

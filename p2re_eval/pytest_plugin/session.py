@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from argparse import ArgumentTypeError
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.engine.budget import BudgetSettings
 from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NotRun, P2REError, UsageError
+from p2re_eval.forecast import Forecast, forecast
 from p2re_eval.gates import Gate
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
@@ -23,22 +26,29 @@ from p2re_eval.pytest_plugin.items import (
     AnsweredBadly,
     CaseItem,
     GateItem,
+    MachineBroke,
+    Quarantined,
     SuiteFile,
     call_report,
     nothing_runs,
-    verdict_of,
 )
+from p2re_eval.pytest_plugin.options import dollars
 from p2re_eval.pytest_plugin.provenance import Provenance
+from p2re_eval.pytest_plugin.shards import Shard
+from p2re_eval.pytest_plugin.spending import check_prices, is_over_budget, spending
 from p2re_eval.pytest_plugin.summary import (
     ReportFile,
     check_reports,
+    show_plan,
     summarize_session,
     write_reports,
 )
 from p2re_eval.records import JSON, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
+from p2re_eval.verdicts import verdict_of
 
+_KEPT_OPTIONS = ("p2re_model", "p2re_repeat", "p2re_source", "p2re_budget", "keyword", "markexpr")
 GRACE_S = 5.0
 """How long calls in flight may still land when a session stops early: they are paid for."""
 
@@ -53,6 +63,8 @@ def start(
     except (UsageError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[key] = session
+    if config.getoption("p2re_plan"):
+        distributed.alone(config)
     config.pluginmanager.register(session, "p2re-session")
     distributed.register(config, session)
     _collect_suites_too(config)
@@ -73,6 +85,9 @@ class P2RESession:
         self._provenance = Provenance(config.rootpath)
         self._ahead: Ahead | None = None
         self.selected: dict[str, int] = {}
+        share = config.getoption("p2re_shard")
+        self.forecast: Forecast | None = None
+        self.shard = None if share is None else Shard(*share)
         self._grace_s = GRACE_S
         self._marks: set[str] = set()
 
@@ -109,12 +124,23 @@ class P2RESession:
             if self._collector_was_on:
                 gc.enable()
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.shard is not None:
+            self.config.hook.pytest_deselected(items=self.shard.keep(items))
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if nothing_runs(self.config) or session.testsfailed:
             return
+        selected: dict[str, list[CaseItem]] = {}
         for item in session.items:
             if isinstance(item, CaseItem):
-                self.selected[item.run.suite.path] = self.selected.get(item.run.suite.path, 0) + 1
+                selected.setdefault(item.run.suite.path, []).append(item)
+        for suite, items in selected.items():
+            self.selected[suite] = len(items)
+            if items[0].plan.stop_early:
+                runs = [item.run for item in items]
+                self.harness.early_stops.watch(runs, items[0].plan.stop_early)
         self._ahead = distributed.ahead(self.config, self.harness, session.items)
 
     def _is_wanted(self, path: Path) -> bool:
@@ -128,13 +154,20 @@ class P2RESession:
     # --- running -----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if self.config.getoption("p2re_plan"):
+            if not session.testsfailed:
+                runs = [item.run for item in session.items if isinstance(item, CaseItem)]
+                self.forecast = forecast(self.harness, runs)
+            return not session.testsfailed or None
         if self._ahead is not None and self.selected:
             self._provenance.start()
             try:
+                check_prices(self.harness, session.items)
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
+        return None
 
     def result(self, planned: PlannedRun) -> Result:
         """The result of a selected run, waited for. Raises NotRun, StoreError, RenderError."""
@@ -169,10 +202,16 @@ class P2RESession:
         if call.when == "call":
             item.stash[call_report] = report
         error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, AnsweredBadly) and error.tolerated:
+        if isinstance(error, MachineBroke):
+            report.longrepr = error.shown()
+        elif isinstance(error, AnsweredBadly) and error.tolerated:
             report.outcome = "skipped"
             report.wasxfail = "answered badly; the suite's gates decide"
             report.p2re_missed = True  # type: ignore[attr-defined]
+        elif isinstance(error, Quarantined):
+            report.outcome = "skipped"
+            report.wasxfail = f"quarantined: {error.result.quarantine}"
+            report.p2re_quarantined = True  # type: ignore[attr-defined]
         elif (
             isinstance(error, P2REError) and call.when == "call" and not isinstance(item, GateItem)
         ):
@@ -183,6 +222,8 @@ class P2RESession:
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         if getattr(report, "p2re_missed", False):
             return "missed", "f", ("MISSED", {"yellow": True})
+        if getattr(report, "p2re_quarantined", False):
+            return "quarantined", "q", ("QUARANTINED", {"yellow": True})
         if getattr(report, "p2re_broke", False):
             return "error", "E", "ERROR"
         return None
@@ -223,8 +264,9 @@ class P2RESession:
             self.finish_experiment()
         except P2REError as error:
             self.fault = f"the end of the experiment could not be recorded: {error}"
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        incomplete = self.fault is not None or is_over_budget(self.harness)
+        if incomplete and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.reports = write_reports(self)
 
     def finish_experiment(self) -> None:
@@ -233,11 +275,9 @@ class P2RESession:
         Raises StoreError.
         """
         revision, packages = self._provenance.found()
-        limits = merged([self.harness.limits(), *self.worker_limits])
-        settings = {**self.harness.experiment.settings, **({"limits": limits} if limits else {})}
         experiment = self.harness.experiment.model_copy(
             update={
-                "settings": settings,
+                "settings": self._ended_settings(),
                 "ended_ns": self.harness.clock.now_ns(),
                 "status": "INTERRUPTED" if self.interrupted else "COMPLETE",
                 "suites": tuple(self.selected),
@@ -249,7 +289,18 @@ class P2RESession:
         )
         self.harness.finish(experiment)
 
+    def _ended_settings(self) -> dict[str, JSON]:
+        settings = {**self.harness.experiment.settings, **spending(self.harness)}
+        limits = merged([self.harness.limits(), *self.worker_limits])
+        if limits:
+            settings["limits"] = limits
+        if self.shard is not None:
+            settings["p2re_shard"] = self.shard.told()
+        return settings
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.forecast is not None:
+            show_plan(self, terminalreporter, self.forecast)
         if self.harness.used:
             summarize_session(self, terminalreporter)
 
@@ -272,8 +323,24 @@ def _settings(config: pytest.Config) -> Settings:
             models=tuple(config.getoption("p2re_model")),
             repeat=config.getoption("p2re_repeat"),
             source=source,
+            early_stop={"always": True, "never": False}.get(config.getoption("p2re_early_stop")),
         ),
+        budget=_budget(config, shared=workers > 1),
     )
+
+
+def _budget(config: pytest.Config, *, shared: bool) -> BudgetSettings | None:
+    """``shared`` among xdist's workers; the controller spends nothing."""
+    limit_usd, text = config.getoption("p2re_budget"), config.getini("p2re_budget")
+    if limit_usd is None and text:
+        try:
+            limit_usd = dollars(text)
+        except ArgumentTypeError as error:
+            raise UsageError(f"the ini option p2re_budget: {error}") from None
+    if limit_usd is None:
+        return None
+    allow = config.getoption("p2re_allow_unpriced") or config.getini("p2re_allow_unpriced")
+    return BudgetSettings(limit_usd, allow_unpriced=bool(allow), shared=shared)
 
 
 def _whole(config: pytest.Config, name: str) -> int:
@@ -288,11 +355,7 @@ def _experiment(config: pytest.Config) -> Experiment:
     if handed:
         return Experiment.model_validate_json(handed)
     now_ns = SystemClock().now_ns()
-    settings = {
-        name: value
-        for name in ("p2re_model", "p2re_repeat", "p2re_source", "keyword", "markexpr")
-        if (value := config.getoption(name, None))
-    }
+    settings = {name: value for name in _KEPT_OPTIONS if (value := config.getoption(name, None))}
     settings["args"] = [str(argument) for argument in config.invocation_params.args]
     return Experiment(
         experiment_id=new_trace_id(now_ns),

@@ -12,6 +12,7 @@ from p2re_eval.errors import P2REError, UsageError
 from p2re_eval.report.files import SUFFIXES, write_report
 
 if TYPE_CHECKING:
+    from p2re_eval.forecast import Forecast
     from p2re_eval.pytest_plugin.session import P2RESession
 
 
@@ -68,16 +69,37 @@ def summarize_session(session: P2RESession, terminal: Any) -> None:
 
 
 def _print_report(session: P2RESession, terminal: Any) -> None:
+    from p2re_eval.report.annotations import wanted_annotations
     from p2re_eval.report.summary import summarize
     from p2re_eval.report.terminal import terminal_report
 
+    experiment, summary = session.harness.experiment, summarize(session.harness.results())
     report = terminal_report(
-        session.harness.experiment,
-        summarize(session.harness.results()),
+        experiment,
+        summary,
         color=terminal.hasmarkup,
         width=session.config.get_terminal_writer().fullwidth,
     )
     terminal.write_line(report)
+    root = session.harness.settings.root
+    for line in wanted_annotations(experiment, summary, root, os.environ):
+        terminal.write_line(line)
+
+
+def show_plan(session: P2RESession, terminal: Any, expected: Forecast) -> None:
+    """Print what would run."""
+    from p2re_eval.report.plan import plan_report
+
+    budget = session.harness.settings.budget
+    terminal.section("p2re plan", sep="=")
+    terminal.write_line(
+        plan_report(
+            expected,
+            budget_usd=None if budget is None else budget.limit_usd,
+            color=terminal.hasmarkup,
+            width=session.config.get_terminal_writer().fullwidth,
+        )
+    )
 
 
 def _written(what: str, path: Path, write: Callable[[], None]) -> ReportFile:

@@ -6,6 +6,7 @@ Times are integer nanoseconds since the epoch, UTC; durations are nanoseconds; c
 
 from p2re_eval.records.base import (
     JSON,
+    MODEL_KINDS,
     EvaluationKind,
     FinishReason,
     Outcome,
@@ -61,6 +62,7 @@ from p2re_eval.records.prompt import (
 from p2re_eval.records.suite import (
     Case,
     GateSpec,
+    Quarantine,
     ScorerSpec,
     Suite,
 )
@@ -76,6 +78,7 @@ from p2re_eval.records.trace import (
 
 __all__ = [
     "JSON",
+    "MODEL_KINDS",
     "CapturedSpan",
     "Case",
     "Change",
@@ -106,6 +109,7 @@ __all__ = [
     "Place",
     "Price",
     "PromptTemplate",
+    "Quarantine",
     "Record",
     "RenderedPrompt",
     "Result",

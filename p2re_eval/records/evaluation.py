@@ -66,6 +66,8 @@ class Result(Record):
 
     Narrow on purpose (texts are previews of at most 500 characters): a session keeps thousands.
     ``value`` is the weighted mean score, ``None`` unless every counting scorer gave one.
+    ``quarantine`` is the reason why this case decides nothing for now. Of a run that was not made,
+    ``fault`` says why: its kind is ``budget`` or ``early_stop``.
     ``row_hash`` stands for the dataset row (inputs, expected, metadata), ``rules_hash`` for what
     decides between passed and failed (scorers, weights, threshold), ``fingerprint`` for what was
     asked: results that differ in the first two are not comparable.
@@ -95,6 +97,7 @@ class Result(Record):
     usage: Usage = Usage()
     cost_usd: float | None = None
     duration_ns: int | None = None
+    quarantine: str | None = None
     place: Place | None = None
     row_hash: str | None = None
     rules_hash: str | None = None

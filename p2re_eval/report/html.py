@@ -22,9 +22,12 @@ from p2re_eval.report.summary import Summary, headline, summarize
 from p2re_eval.report.wording import (
     again,
     answers_text,
+    budget_text,
     cost_text,
     limits_text,
+    quarantine_text,
     revision_text,
+    saved_text,
     sum_text,
     tokens_used_text,
 )
@@ -142,6 +145,7 @@ def _environment() -> Any:
         "share": share_text,
         "number": number_text,
         "total": sum_text,
+        "quarantined": quarantine_text,
         "breakable": _breakable,
     }
     return environment
@@ -219,6 +223,8 @@ def _facts(experiment: Experiment, summary: Summary) -> Sequence[tuple[str, str]
         ("Answers", answers_text(summary)),
         ("Tokens", tokens_used_text(summary)),
         ("Cost", cost_text(summary)),
+        ("Budget", budget_text(experiment)),
+        ("Saved by early stop", saved_text(summary)),
         ("Revision", revision_text(experiment)),
         *(("Limits", text) for text in limits_text(experiment)),
         ("Experiment", experiment.experiment_id),

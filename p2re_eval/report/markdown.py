@@ -14,10 +14,13 @@ from p2re_eval.report.summary import Miss, Row, Summary, headline, summarize
 from p2re_eval.report.wording import (
     again,
     answers_text,
+    budget_text,
     cost_text,
     limits_text,
+    quarantine_text,
     reasons,
     revision_text,
+    saved_text,
     sum_text,
     tokens_used_text,
     visible,
@@ -65,6 +68,8 @@ def _sections(experiment: Experiment, summary: Summary) -> Iterator[str]:
     yield from _misses(summary)
     if summary.flaky:
         yield _flaky(summary)
+    if summary.quarantine:
+        yield _quarantine(summary)
     yield _facts(experiment, summary)
 
 
@@ -113,9 +118,9 @@ def _gates(experiment: Experiment) -> str:
 
 
 def _figures(rows: Sequence[Row]) -> str:
-    titles = ["suite", "prompt", "model", "pass rate", "95 %", "cases", "failed", "errors"]
-    titles += ["not run", "tokens in/out", "cost", "p50", "p95"]
-    body = _table(titles, "lllrrrrrrrrrr", [_figure_cells(row) for row in rows])
+    titles = ["suite", "prompt", "model", "pass rate", "95 %", "cases", "passed", "failed"]
+    titles += ["error", "unscored", "not run", "tokens in/out", "cost", "p50", "p95"]
+    body = _table(titles, "lllrrrrrrrrrrrr", [_figure_cells(row) for row in rows])
     return "\n### Prompts and models\n" + body
 
 
@@ -130,8 +135,10 @@ def _figure_cells(row: Row) -> list[str]:
         UNKNOWN if rate is None else escape(share_text(rate.rate)),
         UNKNOWN if rate is None else f"{rate.low * 100:.0f} to {rate.high * 100:.0f}",
         f"{figures.cases:,}{times}",
+        f"{counts.passed:,}",
         f"{counts.failed:,}",
-        f"{counts.error + counts.unscored:,}",
+        f"{counts.error:,}",
+        f"{counts.unscored:,}",
         f"{counts.not_run:,}",
         f"{sum_text(figures.input_tokens)}/{sum_text(figures.output_tokens)}",
         sum_text(figures.cost_usd, money=True),
@@ -203,11 +210,28 @@ def _flaky(summary: Summary) -> str:
     return f"\n<details><summary>{title}</summary>\n{table}\n</details>\n"
 
 
+def _quarantine(summary: Summary) -> str:
+    rows = [
+        [
+            code(miss.result.case_id),
+            code(miss.result.prompt),
+            code(miss.result.model),
+            escape(quarantine_text(miss)),
+        ]
+        for miss in summary.quarantine
+    ]
+    title = f"Quarantine: {count_text(len(summary.quarantine), 'case')} without a say"
+    table = _table(["case", "prompt", "model", "how it did, and why"], "llll", rows)
+    return f"\n<details><summary>{title}</summary>\n{table}\n</details>\n"
+
+
 def _facts(experiment: Experiment, summary: Summary) -> str:
     facts = [
         ("answers", escape(answers_text(summary))),
         ("tokens", escape(tokens_used_text(summary) or "")),
         ("cost", escape(cost_text(summary) or "")),
+        ("budget", escape(budget_text(experiment) or "")),
+        ("saved by early stop", escape(saved_text(summary) or "")),
         ("revision", code(revision_text(experiment) or "")),
         *(("limits", escape(text)) for text in limits_text(experiment)),
         ("run again", code(again(experiment) or "")),

@@ -19,10 +19,13 @@ from p2re_eval.report.terminal_page import Column, Page, columns_of, encodable, 
 from p2re_eval.report.wording import (
     again,
     answers_text,
+    budget_text,
     cost_text,
     limits_text,
+    quarantine_text,
     reasons,
     revision_text,
+    saved_text,
     sum_text,
     tokens_used_text,
     visible,
@@ -55,6 +58,7 @@ def terminal_report(
     page.figures(summary)
     page.scores(summary)
     page.flaky(summary)
+    page.quarantine(summary)
     page.footer(experiment, summary)
     return encodable("\n".join(page.lines), encoding or sys.stdout.encoding or "utf-8")
 
@@ -123,22 +127,32 @@ class _Page(Page):
         self.lines += [" " * margin + line for line in lines[1:]]
 
     def figures(self, summary: Summary) -> None:
-        if summary.rows:
-            self.title(f"Prompts and models{_shared(summary.rows)}")
-            self.table([*_names(summary.rows), *_figure_columns(summary.rows)])
+        """One table where the window is wide enough, else a second one for what answers took."""
+        rows = summary.rows
+        if not rows:
+            return
+        names, outcomes, spent = _names(rows), _outcome_columns(rows), _spent_columns(rows)
+        self.title(f"Prompts and models{_shared(rows)}")
+        if self.fits([*names, *outcomes, *spent]):
+            self.table([*names, *outcomes, *spent])
+            return
+        self.table([*names, *outcomes])
+        self.title("Tokens, cost and time")
+        self.table([*names, *spent])
 
     def scores(self, summary: Summary) -> None:
-        """A column a scorer: mean, then how many were scored and how many errored."""
+        """A column a scorer: mean, then how many were scored and how many errored; or a row a
+        scorer, where there are too many for that."""
         rows = summary.rows
         names = list(dict.fromkeys(s.name for row in rows for s in row.figures.scores))
         if not names:
             return
         self.title("Mean scores (scored/errored)")
         columns = [
-            Column(one_line(name, 24), tuple(_score(row, name) for row in rows), rank=place + 1)
-            for place, name in enumerate(names)
+            Column(one_line(name, 24), tuple(_score(row, name) for row in rows)) for name in names
         ]
-        self.table([*_names(rows), *columns])
+        table = [*_names(rows), *columns]
+        self.table(table if self.fits(table) else _scores_as_rows(rows))
 
     def flaky(self, summary: Summary) -> None:
         if not summary.flaky_cases:
@@ -152,9 +166,22 @@ class _Page(Page):
             more = f"  and {summary.flaky_cases - MOST_SHOWN:,} more"
             self.lines.append(self.paint(more, "dim"))
 
+    def quarantine(self, summary: Summary) -> None:
+        if not summary.quarantine:
+            return
+        self.title(f"Quarantine: {count_text(len(summary.quarantine), 'case')} without a say")
+        for miss in summary.quarantine[:MOST_SHOWN]:
+            where = self._where(miss.result.prompt, miss.result.model)
+            self.lines.append("  " + self.row("q", miss.result.case_id, where))
+            self.lines.append(f"    {one_line(quarantine_text(miss), self.width - 4)}")
+        if len(summary.quarantine) > MOST_SHOWN:
+            more = f"  and {len(summary.quarantine) - MOST_SHOWN:,} more"
+            self.lines.append(self.paint(more, "dim"))
+
     def footer(self, experiment: Experiment, summary: Summary) -> None:
         facts = [("answers", answers_text(summary)), ("tokens", tokens_used_text(summary))]
-        facts += [("cost", cost_text(summary)), ("revision", revision_text(experiment))]
+        facts += [("cost", cost_text(summary)), ("budget", budget_text(experiment))]
+        facts += [("saved", saved_text(summary)), ("revision", revision_text(experiment))]
         facts += [("limits", text) for text in limits_text(experiment)]
         facts.append(("again", again(experiment)))
         self.lines.append("")
@@ -173,39 +200,58 @@ class _Page(Page):
         )
 
 
-def _figure_columns(rows: Sequence[Row]) -> list[Column]:
-    figures = [row.figures for row in rows]
-    broken = [f.counts.error + f.counts.unscored for f in figures]
-    not_run = [f.counts.not_run for f in figures]
+def _outcome_columns(rows: Sequence[Row]) -> list[Column]:
+    counts = [row.figures.counts for row in rows]
     columns = [
         Column("pass rate", tuple(_rate(row) for row in rows)),
         Column("95 %", tuple(_interval(row) for row in rows), rank=3),
-        Column("cases", tuple(_cases(row) for row in rows)),
-        Column("errors", tuple(f"{n:,}" for n in broken)),
+        Column("cases", tuple(_cases(row) for row in rows), rank=2),
+        Column("passed", tuple(f"{each.passed:,}" for each in counts), rank=1),
+        Column("failed", tuple(f"{each.failed:,}" for each in counts)),
+        Column("error", tuple(f"{each.error:,}" for each in counts)),
     ]
-    if any(not_run):
-        columns.append(Column("not run", tuple(f"{n:,}" for n in not_run)))
-    tokens = tuple(f"{sum_text(f.input_tokens)}/{sum_text(f.output_tokens)}" for f in figures)
-    costs = tuple(sum_text(f.cost_usd, money=True) for f in figures)
-    columns += [
-        Column("tok in/out", tokens, rank=5),
-        Column("cost", costs, rank=2),
-        Column("p50", tuple(duration_text(f.latency.p50_ns) for f in figures), rank=4),
-        Column("p95", tuple(duration_text(f.latency.p95_ns) for f in figures), rank=1),
-    ]
+    if any(each.unscored for each in counts):
+        columns.append(Column("unscored", tuple(f"{each.unscored:,}" for each in counts)))
+    if any(each.not_run for each in counts):
+        columns.append(Column("not run", tuple(f"{each.not_run:,}" for each in counts)))
     return columns
 
 
-def _names(rows: Sequence[Row]) -> list[Column]:
-    """The columns that tell the rows apart; what they share stands above the table."""
-    columns = [
+def _spent_columns(rows: Sequence[Row]) -> list[Column]:
+    figures = [row.figures for row in rows]
+    tokens = tuple(f"{sum_text(f.input_tokens)}/{sum_text(f.output_tokens)}" for f in figures)
+    costs = tuple(sum_text(f.cost_usd, money=True) for f in figures)
+    return [
+        Column("tok in/out", tokens, rank=2),
+        Column("cost", costs),
+        Column("p50", tuple(duration_text(f.latency.p50_ns) for f in figures), rank=1),
+        Column("p95", tuple(duration_text(f.latency.p95_ns) for f in figures)),
+    ]
+
+
+def _scores_as_rows(rows: Sequence[Row]) -> list[Column]:
+    listed = [(row, score) for row in rows for score in row.figures.scores]
+    return [
+        *_names([row for row, _ in listed], among=rows),
+        Column("scorer", tuple(one_line(score.name) for _, score in listed), align="left"),
+        Column("mean", tuple(number_text(score.mean) for _, score in listed)),
+        Column("scored", tuple(f"{score.scored:,}" for _, score in listed)),
+        Column("errored", tuple(f"{score.errored:,}" for _, score in listed)),
+    ]
+
+
+def _names(rows: Sequence[Row], *, among: Sequence[Row] | None = None) -> list[Column]:
+    """The columns that tell rows apart ``among`` all (these); what all share stands above the
+    table, and the suite nowhere where prompt and model say it."""
+    among = among or rows
+    telling = {title for title, names in _name_parts(among) if len(set(names)) > 1}
+    if len({(row.prompt, row.model) for row in among}) == len(among):
+        telling.discard("suite")
+    return [
         Column(title, tuple(one_line(name) for name in names), align="left")
         for title, names in _name_parts(rows)
-        if len(set(names)) > 1
+        if title in (telling or {"prompt"})
     ]
-    if columns:
-        return columns
-    return [Column("prompt", tuple(one_line(row.prompt) for row in rows), align="left")]
 
 
 def _shared(rows: Sequence[Row]) -> str:

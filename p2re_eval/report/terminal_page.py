@@ -94,6 +94,10 @@ class Page:
         codes = ";".join(_COLORS[color] for color in colors)
         return f"\x1b[{codes}m{text}\x1b[0m"
 
+    def fits(self, columns: Sequence[Column]) -> bool:
+        """Whether a table shows all of these columns, uncut."""
+        return max(columns_of(line) for line in _laid_out(columns)) <= self.width - 2
+
     def table(self, columns: Sequence[Column]) -> None:
         lines = _fitting_table(columns, self.width - 2)
         self.lines.append("  " + self.paint(lines[0], "dim"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from p2re_eval.quantities import count_text, money_text, number_text, tokens_text
 from p2re_eval.records import Experiment, Result
-from p2re_eval.report.summary import Summary, Total
+from p2re_eval.report.summary import Miss, Summary, Total
 
 MOST_CUTS = 6
 """How many of a lane's cuts are spelt out, the last ones."""
@@ -95,10 +95,36 @@ def cost_text(summary: Summary) -> str | None:
     return f"{money_text(cost.value)}{_spent(summary)}{left_out}"
 
 
+def budget_text(experiment: Experiment) -> str | None:
+    """``$0.08 of $0.10 spent``, judges included; ``None`` without a budget."""
+    limit, spent = (experiment.settings.get(name) for name in ("p2re_budget", "p2re_spent"))
+    if not isinstance(limit, int | float) or not isinstance(spent, int | float):
+        return None
+    return f"{money_text(spent)} of {money_text(limit)} spent"
+
+
+def saved_text(summary: Summary) -> str | None:
+    """What early stop left out; ``None`` when nothing."""
+    figures = summary.figures
+    if not figures.stopped_early:
+        return None
+    saved = figures.saved_usd
+    money = "" if saved == 0 else f", about {money_text(saved)}" if saved else ", money unknown"
+    return f"{count_text(figures.stopped_early, 'run')} not needed{money}"
+
+
+def quarantine_text(miss: Miss) -> str:
+    """How a case in quarantine did, and why it is there."""
+    how = f"{miss.missed} of {miss.repeats} failed" if miss.missed else "passes again"
+    if miss.repeats == 1 and miss.missed:
+        how = miss.result.outcome
+    return f"{how}; {miss.result.quarantine}"
+
+
 def _spent(summary: Summary) -> str:
     """How much of the cost is new: answers from the cache or a recording were paid for before."""
     sources, live = summary.figures.sources, summary.figures.live_cost_usd
-    if not sources.cache and not sources.replay:
+    if not summary.figures.cost_usd.value or (not sources.cache and not sources.replay):
         return ""
     if not sources.live:
         return ", none of it spent now"

@@ -8,6 +8,7 @@ from p2re_eval.service.addresses import Address, parse_address
 from p2re_eval.service.contracts import Artifact
 from p2re_eval.service.evaluations import Evaluations
 from p2re_eval.service.experiments import Experiments
+from p2re_eval.service.looking import Looking
 from p2re_eval.service.prompts import Prompts
 from p2re_eval.service.sessions import Sessions
 from p2re_eval.service.statistics import Statistics
@@ -24,7 +25,8 @@ class Service:
 
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         self.store = store
-        self.traces = Traces(store)
+        self.traces = Traces(store, clock or SystemClock())
+        self.looking = Looking(store)
         self.prompts = Prompts(store)
         self.evaluations = Evaluations(store, clock or SystemClock())
         self.experiments = Experiments(store)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 
+from p2re_eval.interfaces import Clock
 from p2re_eval.records import Span, Trace
 from p2re_eval.service.contracts import Page, TraceDetail, cursor_number, next_by_id, page_size
 from p2re_eval.store import (
@@ -14,15 +16,19 @@ from p2re_eval.store import (
     response_queries,
     trace_edits,
     trace_lists,
+    trace_search,
 )
+from p2re_eval.store.expression_sql import compile_expression
 from p2re_eval.store.response_queries import ResponseRow
+from p2re_eval.store.trace_search import TraceHit
 
 
 class Traces:
     """Every recorded run of a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
 
     def list(
         self, wanted: TraceFilter | None = None, *, limit: int = 50, cursor: str | None = None
@@ -33,6 +39,29 @@ class Traces:
             limit=size, before=cursor_number(cursor), **(wanted or TraceFilter()).model_dump()
         )
         return Page(items=tuple(rows), next_cursor=next_by_id([row.id for row in rows], size))
+
+    def search(
+        self, expression: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[TraceHit]:
+        """The newest first; a page looks at a bounded number of traces, so it may hold few or none
+        and still have a next one, and its note says so.
+
+        Raises ExpressionError, which shows the place of the mistake.
+        """
+        size, before = page_size(limit), cursor_number(cursor)
+        wanted = compile_expression(expression, now_ns=self._clock.now_ns())
+        self._store.index_everything()
+
+        def look(connection: sqlite3.Connection) -> Page[TraceHit]:
+            found = trace_search.search_traces(connection, wanted, limit=size, before=before)
+            note = trace_search.unknown_evaluations(connection, wanted.evaluations)
+            return Page(
+                items=tuple(found.hits),
+                next_cursor=None if found.next_before is None else str(found.next_before),
+                note=note or trace_search.note_on(found),
+            )
+
+        return self._store.read(look)
 
     def get(self, trace_id: str) -> TraceDetail:
         """The trace whose id is or begins so. Raises NoSuchRecord, StoreError (ambiguous)."""

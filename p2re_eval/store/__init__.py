@@ -2,12 +2,16 @@
 
 from p2re_eval.store.connection import default_path
 from p2re_eval.store.health import StoreHealth
+from p2re_eval.store.history import History
+from p2re_eval.store.ledger import SharedLedger
 from p2re_eval.store.redaction import Redact
 from p2re_eval.store.store import Store, open_store
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 
 __all__ = [
+    "History",
     "Redact",
+    "SharedLedger",
     "Store",
     "StoreHealth",
     "TraceFilter",

@@ -59,7 +59,7 @@ def _apply(transaction: Transaction, job: Write) -> None:
             result_writes.save_prompt_version(transaction, job.template)
         case StartSession():
             result_writes.start_session(transaction, job.session)
-        case SaveSpans():
-            span_writes.save_spans(transaction, job.spans)
         case Change():
             job.apply(transaction)
+        case SaveSpans():
+            span_writes.save_spans(transaction, job.spans)

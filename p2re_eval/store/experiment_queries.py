@@ -162,7 +162,7 @@ def _evaluations(
 def _result(row: sqlite3.Row, judged: tuple[Evaluation, ...]) -> Result:
     same = columns(
         "experiment_id item suite prompt prompt_version model case_id repeat position cluster "
-        "outcome value trace_id source cost_usd duration_ns model_answered"
+        "outcome value trace_id source cost_usd duration_ns quarantine model_answered"
     )
     return Result(
         **{name: row[name] for name in same},

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
+from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.record_tables import add_record_tables
@@ -25,7 +26,13 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-STEPS: tuple[Step, ...] = (create_tables, make_results_comparable, add_record_tables, add_capture)
+STEPS: tuple[Step, ...] = (
+    create_tables,
+    make_results_comparable,
+    add_capture,
+    add_record_tables,
+    add_spending_and_quarantine,
+)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 

@@ -18,8 +18,8 @@ _EVALUATION_COLUMNS = columns(
 _RESULT_COLUMNS = columns(
     "experiment_id item suite prompt prompt_version model case_id repeat position tags cluster "
     "outcome value trace_id source recorded fault inputs_preview output_preview expected_preview "
-    "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns place "
-    "row_hash rules_hash fingerprint model_answered"
+    "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns quarantine "
+    "place row_hash rules_hash fingerprint model_answered"
 )
 _EXPERIMENT_COLUMNS = columns(
     "experiment_id name status started_ns ended_ns planned suites revision packages settings "
@@ -215,6 +215,7 @@ def _result_values(transaction: Transaction, result: Result) -> tuple[object, ..
         usage.reasoning_tokens,
         result.cost_usd,
         result.duration_ns,
+        redaction.text(result.quarantine),
         None if result.place is None else redaction.record(result.place),
         key_column(result.row_hash or ""),
         key_column(result.rules_hash or ""),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 HERE = ""
 """The origin of what is counted from rows that are still in the file."""
@@ -22,32 +23,52 @@ _VERSION = (
     "ELSE coalesce(t.prompt_version, '') END"
 )
 _SUMS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
+_JUDGED_TRACES = "evaluations e JOIN traces t ON t.trace_id = e.trace_id"
 _SCORE_COUNTS = ("evaluations", "valued", "passed", "failed", "faults")
 
 
-def traces_share(period: str, where: str) -> str:
+_Share: TypeAlias = Callable[[str], str]
+"""The SELECT of what is added, for a period."""
+
+
+def traces_share(period: str, where: str, *, source: str = "traces t", sign: str = ":sign") -> str:
     """The SELECT that counts traces; it takes ``:sign`` and what ``where`` takes."""
-    sums = ", ".join(f":sign * sum(t.{name}) AS {name}" for name in _SUMS)
+    sums = ", ".join(f"sum({sign} * t.{name}) AS {name}" for name in _SUMS)
     return (
         f"SELECT t.start_ns - t.start_ns % {PERIODS[period]} AS start_ns, t.model AS model, "  # noqa: S608 - our own SQL
         f"t.prompt_name AS prompt_name, {_VERSION} AS prompt_version, t.source AS source, "
-        "t.status AS status, :sign * count(*) AS traces, :sign * count(t.cost_usd) AS priced, "
-        f"{sums}, latency_histogram(t.end_ns - t.start_ns, :sign) AS latency "
-        f"FROM traces t WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
+        f"t.status AS status, sum({sign}) AS traces, "
+        f"sum({sign} * (t.cost_usd IS NOT NULL)) AS priced, {sums}, "
+        f"latency_histogram(t.end_ns - t.start_ns, {sign}) AS latency "
+        f"FROM {source} WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
     )
 
 
-def scores_share(period: str, where: str) -> str:
+def scores_share(
+    period: str, where: str, *, source: str = _JUDGED_TRACES, sign: str = ":sign"
+) -> str:
     """The SELECT that counts evaluations of traces that are there."""
     return (
         f"SELECT t.start_ns - t.start_ns % {PERIODS[period]} AS start_ns, t.model AS model, "  # noqa: S608 - our own SQL
         f"t.prompt_name AS prompt_name, {_VERSION} AS prompt_version, e.name AS name, "
-        "e.kind AS kind, :sign * count(*) AS evaluations, :sign * count(e.value) AS valued, "
-        ":sign * sum(e.value) AS value, :sign * coalesce(sum(e.passed), 0) AS passed, "
-        ":sign * coalesce(sum(NOT e.passed), 0) AS failed, :sign * count(e.fault) AS faults "
-        f"FROM evaluations e JOIN traces t ON t.trace_id = e.trace_id WHERE {where} "
-        "GROUP BY 1, 2, 3, 4, 5, 6"
+        f"e.kind AS kind, sum({sign}) AS evaluations, "
+        f"sum({sign} * (e.value IS NOT NULL)) AS valued, sum({sign} * e.value) AS value, "
+        f"coalesce(sum({sign} * e.passed), 0) AS passed, "
+        f"coalesce(sum({sign} * (NOT e.passed)), 0) AS failed, "
+        f"sum({sign} * (e.fault IS NOT NULL)) AS faults "
+        f"FROM {source} WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
     )
+
+
+def changed_traces(period: str) -> str:
+    """The SELECT of the differences that triggers have noted."""
+    return traces_share(period, "true", source="rollup_changes t", sign="t.sign")
+
+
+def changed_scores(period: str) -> str:
+    """The same for evaluations."""
+    both = "score_changes t JOIN score_changes e ON e.id = t.id"
+    return scores_share(period, "true", source=both, sign="t.sign")
 
 
 ENDED = "t.id IN (SELECT trace FROM responses WHERE id > :first AND id <= :last AND span IS NULL)"
@@ -56,12 +77,23 @@ JUDGED = "e.id > :first AND e.id <= :last"
 
 def count_ended(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Count the runs of the responses after ``first`` up to ``last``."""
-    _add_traces(connection, ENDED, sign=1, origin=HERE, values={"first": first, "last": last})
+    values = {"first": first, "last": last, "sign": 1}
+    _add_traces(connection, lambda period: traces_share(period, ENDED), HERE, values)
 
 
 def count_judged(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Count the evaluations after ``first`` up to ``last``."""
-    _add_scores(connection, JUDGED, sign=1, origin=HERE, values={"first": first, "last": last})
+    values = {"first": first, "last": last, "sign": 1}
+    _add_scores(connection, lambda period: scores_share(period, JUDGED), HERE, values)
+
+
+def add_changes(connection: sqlite3.Connection) -> None:
+    """Add the differences that triggers have noted."""
+    _add_traces(connection, changed_traces, HERE, {})
+    _add_scores(connection, changed_scores, HERE, {})
+    connection.execute("DELETE FROM rollup_changes")
+    connection.execute("DELETE FROM score_changes")
+    _remove_empty(connection)
 
 
 def take_out_traces(
@@ -81,15 +113,18 @@ def take_out_traces(
     scored = f"{known} AND e.id <= :judged"
     moves = [(-1, HERE)] + ([(1, own_origin(connection))] if keep else [])
     for sign, origin in moves:
-        _add_traces(connection, counted, sign=sign, origin=origin, values=here)
-        _add_scores(connection, scored, sign=sign, origin=origin, values=here)
+        values = {**here, "sign": sign}
+        _add_traces(connection, lambda period: traces_share(period, counted), origin, values)
+        _add_scores(connection, lambda period: scores_share(period, scored), origin, values)
+    _remove_empty(connection)
 
 
 def take_out_evaluations(connection: sqlite3.Connection, evaluations: Iterable[int]) -> None:
     """Before these evaluations, which were counted, are replaced or deleted."""
-    wanted = {"rows": json.dumps(list(evaluations))}
+    wanted = {"rows": json.dumps(list(evaluations)), "sign": -1}
     within = "e.id IN (SELECT value FROM json_each(:rows))"
-    _add_scores(connection, within, sign=-1, origin=HERE, values=wanted)
+    _add_scores(connection, lambda period: scores_share(period, within), HERE, wanted)
+    _remove_empty(connection)
 
 
 def own_origin(connection: sqlite3.Connection) -> str:
@@ -98,12 +133,7 @@ def own_origin(connection: sqlite3.Connection) -> str:
 
 
 def _add_traces(
-    connection: sqlite3.Connection,
-    where: str,
-    *,
-    sign: int,
-    origin: str,
-    values: Mapping[str, object],
+    connection: sqlite3.Connection, share: _Share, origin: str, values: Mapping[str, object]
 ) -> None:
     sums = ", ".join(
         f"{name} = coalesce({name} + excluded.{name}, {name}, excluded.{name})" for name in _SUMS
@@ -116,21 +146,14 @@ def _add_traces(
     for period in PERIODS:
         connection.execute(
             f"INSERT INTO rollups(origin, period, {names}) "  # noqa: S608 - our own SQL
-            f"SELECT :origin, '{period}', {names} FROM ({traces_share(period, where)}) WHERE true "
+            f"SELECT :origin, '{period}', {names} FROM ({share(period)}) WHERE true "
             f"ON CONFLICT(period, {', '.join(TRACE_KEYS)}, origin) {ending}",
-            {**values, "sign": sign, "origin": origin},
+            {**values, "origin": origin},
         )
-    if sign < 0:
-        connection.execute("DELETE FROM rollups WHERE origin = ? AND traces = 0", (origin,))
 
 
 def _add_scores(
-    connection: sqlite3.Connection,
-    where: str,
-    *,
-    sign: int,
-    origin: str,
-    values: Mapping[str, object],
+    connection: sqlite3.Connection, share: _Share, origin: str, values: Mapping[str, object]
 ) -> None:
     counts = ", ".join(f"{name} = {name} + excluded.{name}" for name in _SCORE_COUNTS)
     value = "coalesce(value + excluded.value, value, excluded.value)"
@@ -139,10 +162,12 @@ def _add_scores(
     for period in PERIODS:
         connection.execute(
             f"INSERT INTO score_rollups(origin, period, {names}) "  # noqa: S608 - our own SQL
-            f"SELECT :origin, '{period}', {names} FROM ({scores_share(period, where)}) WHERE true "
+            f"SELECT :origin, '{period}', {names} FROM ({share(period)}) WHERE true "
             f"ON CONFLICT(period, {', '.join(SCORE_KEYS)}, origin) {ending}",
-            {**values, "sign": sign, "origin": origin},
+            {**values, "origin": origin},
         )
-    if sign < 0:
-        sql = "DELETE FROM score_rollups WHERE origin = ? AND evaluations = 0"
-        connection.execute(sql, (origin,))
+
+
+def _remove_empty(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM rollups WHERE traces = 0 AND latency IS NULL")
+    connection.execute("DELETE FROM score_rollups WHERE evaluations = 0 AND valued = 0")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from p2re_eval.records import CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
+from p2re_eval.records import MODEL_KINDS, CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
 from p2re_eval.store.result_writes import save_evaluations
-from p2re_eval.store.search import forget
 from p2re_eval.store.trace_writes import (
     TRACE_COLUMNS,
     Transaction,
@@ -20,9 +19,9 @@ from p2re_eval.store.trace_writes import (
     remove_response,
     trace_values,
 )
+from p2re_eval.store.upkeep import forget_ending
 
-MODEL_KINDS = ("LLM", "EMBEDDING", "RERANKER")
-_SQL_KINDS = "('LLM', 'EMBEDDING', 'RERANKER')"
+_SQL_KINDS = "(" + ", ".join(f"'{kind}'" for kind in sorted(MODEL_KINDS)) + ")"
 _MODELS_SHOWN = 3
 _OF_A_RUN = {"trace_id", "source", "suite", "case_id", "repeat", "experiment_id", "run_key"}
 _ROOT_COLUMNS = [name for name in TRACE_COLUMNS if name not in _OF_A_RUN]
@@ -196,7 +195,7 @@ def _trace(one: CapturedSpan) -> Trace:
 def _demote(transaction: Transaction, known: _Known) -> None:
     """The root so far becomes a span like others: its prompt and answer move there."""
     connection = transaction.connection
-    forget(connection, known.row)
+    forget_ending(connection, known.row)
     span = connection.execute(
         "SELECT id FROM spans WHERE trace = ? AND span_id = ?", (known.row, known.root)
     ).fetchone()[0]

@@ -157,7 +157,8 @@ class _Window:
         names += ", cached_tokens, reasoning_tokens, cost_usd, latency"
         late = rollups.traces_share(self.period, rollups.ENDED)
         first = search.watermark(connection)
-        return self._rows(connection, "rollups", names, late, first)
+        changed = rollups.changed_traces(self.period)
+        return self._rows(connection, "rollups", names, (late, changed), first)
 
     def scores(self, connection: sqlite3.Connection) -> Iterable[sqlite3.Row]:
         """Groups of evaluations; they have no source."""
@@ -166,16 +167,25 @@ class _Window:
         )
         late = rollups.scores_share(self.period, rollups.JUDGED)
         first = upkeep.judged_watermark(connection)
-        return self._rows(connection, "score_rollups", names, late, first)
+        changed = rollups.changed_scores(self.period)
+        return self._rows(connection, "score_rollups", names, (late, changed), first)
 
     def _rows(
-        self, connection: sqlite3.Connection, table: str, names: str, late: str, first: int
+        self,
+        connection: sqlite3.Connection,
+        table: str,
+        names: str,
+        more: tuple[str, ...],
+        first: int,
     ) -> Iterable[sqlite3.Row]:
         terms = [term for term in self._terms if "source" not in term or table == "rollups"]
         where = f" AND {' AND '.join(terms)}" if terms else ""
+        late = "".join(
+            f" UNION ALL SELECT {names} FROM ({share}) WHERE true{where}"  # noqa: S608 - our own SQL
+            for share in more
+        )
         return connection.execute(
-            f"SELECT {names} FROM {table} WHERE period = :period{where} "  # noqa: S608 - our own SQL
-            f"UNION ALL SELECT {names} FROM ({late}) WHERE true{where}",
+            f"SELECT {names} FROM {table} WHERE period = :period{where}{late}",  # noqa: S608 - our own SQL
             {**self._values, "first": first, "last": (1 << 63) - 1},
         )
 
@@ -206,6 +216,8 @@ class _Groups:
         """By key; unknown sums stay unknown."""
         for key in sorted(self._sums, key=str):
             sums, latency = self._sums[key], self._latency[key]
+            if not sums["traces"]:
+                continue  # what changed its group on the way
             measures = {name: sums[name] for name in _MEASURES if name in self._known[key]}
             yield StatsRow(
                 key=_named(key, by),
@@ -253,7 +265,8 @@ def _scores(rows: Iterable[sqlite3.Row], by: Sequence[Dimension]) -> Iterable[Sc
         group = sums.setdefault((_key(row, by), row["name"], row["kind"]), Counter())
         for count in ("evaluations", "valued", "value", "passed", "failed", "faults"):
             group[count] += row[count] or 0
-    for (key, name, kind), group in sorted(sums.items(), key=str):
+    kept = {key: group for key, group in sums.items() if group["evaluations"]}
+    for (key, name, kind), group in sorted(kept.items(), key=str):
         yield ScoreRow(
             key=_named(key, by),
             name=name,

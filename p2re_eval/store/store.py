@@ -40,6 +40,7 @@ from p2re_eval.store.apply import apply_all
 from p2re_eval.store.connection import open_for_reading, open_for_writing
 from p2re_eval.store.faults import explained
 from p2re_eval.store.health import StoreHealth, health
+from p2re_eval.store.history import History, has_run, history
 from p2re_eval.store.jobs import (
     BeginTrace,
     Change,
@@ -58,7 +59,7 @@ from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.trace_writes import Transaction, key_column
 from p2re_eval.store.writer import Writer
 
 _T = TypeVar("_T")
@@ -184,6 +185,16 @@ class Store:
         """The newest live run with this key that was answered: what the cache gives."""
         with explained(self.path):
             return trace_queries.find_run(self._reader(), run_key)
+
+    def has_run(self, run_key: str) -> bool:
+        """Whether :meth:`find_run` would find one."""
+        with explained(self.path):
+            return has_run(self._reader(), key_column(run_key))
+
+    def history(self, prompt: str, model: str) -> History:
+        """What the newest live calls of this prompt on this model used."""
+        with explained(self.path):
+            return history(self._reader(), prompt, model)
 
     def find_call(self, run_key: str) -> Completion | None:
         """The newest answer to a scorer's own call with this key."""

@@ -88,7 +88,7 @@ class _Condition:
         return f"+{self.column} {self.test}"
 
 
-_ROW = (
+ROW = (
     "t.id, t.trace_id, t.name, t.kind, t.status, t.source, t.start_ns, t.end_ns, t.model, "
     "t.model_answered, t.prompt_name AS prompt, t.prompt_version, t.suite, t.case_id, t.repeat, "
     "t.experiment_id, t.session_id, t.user, t.attempts, t.input_tokens, t.output_tokens, "
@@ -121,8 +121,8 @@ def list_traces(
         terms.append(f"{order} < ?")
         values.append(before)
     where = f"WHERE {' AND '.join(terms)} " if terms else ""
-    sql = f"SELECT {_ROW} FROM traces t {where}ORDER BY {order} DESC LIMIT ?"  # noqa: S608 - our own names
-    return [_trace_row(row) for row in connection.execute(sql, (*values, limit))]
+    sql = f"SELECT {ROW} FROM traces t {where}ORDER BY {order} DESC LIMIT ?"  # noqa: S608 - our own names
+    return [trace_row(row) for row in connection.execute(sql, (*values, limit))]
 
 
 def ended_after(
@@ -132,12 +132,12 @@ def ended_after(
     conditions = _conditions(wanted)
     terms = "".join(f"AND {one.checked} " for one in conditions)
     sql = (
-        f"SELECT r.id AS ended, {_ROW} FROM responses r JOIN traces t ON t.id = r.trace "  # noqa: S608 - our own names
+        f"SELECT r.id AS ended, {ROW} FROM responses r JOIN traces t ON t.id = r.trace "  # noqa: S608 - our own names
         f"WHERE r.span IS NULL AND r.id > ? {terms}ORDER BY r.id LIMIT ?"
     )
     values = [one.value for one in conditions]
     rows = connection.execute(sql, (after, *values, limit)).fetchall()
-    return [_trace_row(row) for row in rows], rows[-1]["ended"] if rows else after
+    return [trace_row(row) for row in rows], rows[-1]["ended"] if rows else after
 
 
 def newest_end(connection: sqlite3.Connection) -> int:
@@ -148,14 +148,14 @@ def newest_end(connection: sqlite3.Connection) -> int:
 def search(connection: sqlite3.Connection, query: str, *, limit: int) -> list[TraceRow]:
     """Traces that match an FTS5 query, the newest first."""
     sql = (
-        f"SELECT {_ROW} FROM search JOIN traces t ON t.id = search.rowid "  # noqa: S608 - our own names
+        f"SELECT {ROW} FROM search JOIN traces t ON t.id = search.rowid "  # noqa: S608 - our own names
         "WHERE search MATCH ? ORDER BY search.rowid DESC LIMIT ?"
     )
-    return [_trace_row(row) for row in connection.execute(sql, (query, limit))]
+    return [trace_row(row) for row in connection.execute(sql, (query, limit))]
 
 
-def _trace_row(row: sqlite3.Row) -> TraceRow:
-    """A row of _ROW's columns; built without validation, the table's types are its own."""
+def trace_row(row: sqlite3.Row) -> TraceRow:
+    """A row of ROW's columns; built without validation, the table's types are its own."""
     values = {name: row[name] for name in row.keys() if name != "ended"}  # noqa: SIM118 - a Row is not a mapping
     values["tags"] = tuple(json_of(values["tags"], ()))
     values["prompt_version"] = version_text(values["prompt_version"])

@@ -34,7 +34,7 @@ def find_run(connection: sqlite3.Connection, run_key: str) -> Trace | None:
         "AND run_key IS NOT NULL ORDER BY id DESC LIMIT 1",
         (key_column(run_key),),
     ).fetchone()
-    return None if row is None else _trace(connection, row)
+    return None if row is None else trace_of(connection, row)
 
 
 def find_call(connection: sqlite3.Connection, run_key: str) -> Completion | None:
@@ -50,6 +50,11 @@ def find_call(connection: sqlite3.Connection, run_key: str) -> Completion | None
 
 def read_trace(connection: sqlite3.Connection, beginning: str, path: Path) -> Trace:
     """The trace whose id begins so, with its spans. Raises NoSuchRecord, StoreError (ambiguous)."""
+    return trace_of(connection, trace_row(connection, beginning, path))
+
+
+def trace_row(connection: sqlite3.Connection, beginning: str, path: Path) -> sqlite3.Row:
+    """Its row in ``traces``. Raises NoSuchRecord, StoreError (ambiguous)."""
     beginning = beginning.strip().lower()
     rows = []
     if beginning:
@@ -68,7 +73,8 @@ def read_trace(connection: sqlite3.Connection, beginning: str, path: Path) -> Tr
             f"{path}: '{beginning}' begins more than one trace ({first}, {second}); give more of it"
         )
         raise StoreError(what, path=path)
-    return _trace(connection, rows[0])
+    row: sqlite3.Row = rows[0]
+    return row
 
 
 def evaluations(connection: sqlite3.Connection, trace_id: str) -> list[Evaluation]:
@@ -112,12 +118,11 @@ def usage(row: sqlite3.Row) -> Usage:
     )
 
 
-def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
-    responses = {
-        response["span"]: response
-        for response in connection.execute("SELECT * FROM responses WHERE trace = ?", (row["id"],))
-    }
-    ending = responses.get(None)
+def trace_of(connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bool = True) -> Trace:
+    """The record of a row in ``traces``."""
+    ending = connection.execute(
+        "SELECT * FROM responses WHERE trace = ? AND span IS NULL", (row["id"],)
+    ).fetchone()
     root = connection.execute(
         "SELECT attributes, events FROM spans WHERE trace = ? AND span_id = ?",
         (row["id"], row["span_id"]),
@@ -147,18 +152,27 @@ def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
         attributes={} if root is None else json_of(root["attributes"], {}),
         events=() if root is None else tuple(json_of(root["events"], ())),
         exposures=tuple(_exposures(connection, row["trace_id"])),
-        spans=tuple(_spans(connection, row, responses)),
+        spans=tuple(spans_of(connection, row)) if with_spans else (),
     )
 
 
-def _spans(
-    connection: sqlite3.Connection, trace: sqlite3.Row, responses: dict[int | None, sqlite3.Row]
+def spans_of(
+    connection: sqlite3.Connection, trace: sqlite3.Row, *, span_id: str | None = None
 ) -> Iterator[Span]:
-    """But for the root, which is the trace itself."""
+    """The spans of a row in ``traces`` as they were recorded, or the one of this id; but for the
+    root, which is the trace itself."""
     rows = connection.execute(
-        "SELECT * FROM spans WHERE trace = ? AND span_id <> ? ORDER BY id",
-        (trace["id"], trace["span_id"]),
-    )
+        "SELECT * FROM spans WHERE trace = ? AND span_id <> ? "
+        "AND span_id = coalesce(?, span_id) ORDER BY id",
+        (trace["id"], trace["span_id"], span_id),
+    ).fetchall()
+    wanted = json.dumps([row["id"] for row in rows])
+    responses = {
+        response["span"]: response
+        for response in connection.execute(
+            "SELECT r.* FROM json_each(?) j JOIN responses r ON r.span = j.value", (wanted,)
+        )
+    }
     same = columns("span_id parent_id name kind status status_message start_ns end_ns")
     for row in rows:
         ending = responses.get(row["id"])

@@ -15,12 +15,11 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
-from p2re_eval.store import rollups
 from p2re_eval.store.columns import columns, insert_into
 from p2re_eval.store.payloads import Blobs, digest, squeezed
 from p2re_eval.store.redaction import Redaction
-from p2re_eval.store.search import forget, watermark
 from p2re_eval.store.steps.record_tables import version_column
+from p2re_eval.store.upkeep import forget_ending
 
 SMALL_VARIABLES = 48
 """Bytes that are not worth compressing, even against the messages."""
@@ -288,10 +287,7 @@ def remove_response(transaction: Transaction, trace: int) -> None:
         "SELECT id FROM responses WHERE trace = ? AND span IS NULL", (trace,)
     ).fetchone()
     if found is not None:
-        forget(connection, trace)
-        rollups.take_out_traces(
-            connection, [trace], ended=watermark(connection), judged=0, keep=False
-        )
+        forget_ending(connection, trace)
         connection.execute("DELETE FROM responses WHERE id = ?", (found[0],))
 
 

@@ -51,6 +51,8 @@ def feed_batch(connection: sqlite3.Connection, limit: int) -> None:
     if last is not None:
         rollups.count_judged(connection, first, last)
         connection.execute(_MOVE_JUDGED, (last,))
+    if _has_changes(connection):
+        rollups.add_changes(connection)
 
 
 def is_behind(connection: sqlite3.Connection) -> bool:
@@ -58,9 +60,23 @@ def is_behind(connection: sqlite3.Connection) -> bool:
     responses, evaluations = connection.execute(
         "SELECT (SELECT max(id) FROM responses), (SELECT max(id) FROM evaluations)"
     ).fetchone()
-    return (responses or 0) > search.watermark(connection) or (evaluations or 0) > judged_watermark(
-        connection
+    return (
+        (responses or 0) > search.watermark(connection)
+        or (evaluations or 0) > judged_watermark(connection)
+        or _has_changes(connection)
     )
+
+
+def forget_ending(connection: sqlite3.Connection, trace: int) -> None:
+    """Before a trace's answer leaves its place: out of the index, and no longer counted."""
+    search.forget(connection, trace)
+    ended = search.watermark(connection)
+    rollups.take_out_traces(connection, [trace], ended=ended, judged=0, keep=False)
+
+
+def _has_changes(connection: sqlite3.Connection) -> bool:
+    sql = "SELECT EXISTS (SELECT 1 FROM rollup_changes) OR EXISTS (SELECT 1 FROM score_changes)"
+    return bool(connection.execute(sql).fetchone()[0])
 
 
 def _last_of(connection: sqlite3.Connection, table: str, first: int, limit: int) -> int | None:

@@ -181,7 +181,7 @@ class Writer:
         if kept is None:
             return told
         what = f"{told}; kept in {kept}, which the next opening of the database imports"
-        return type(told)(what, path=self._path)
+        return type(told)(what, path=self._path, kept_in=kept)
 
     def _transact(self, jobs: Sequence[Write]) -> None:
         self._refuse_another_file()

@@ -97,13 +97,14 @@ def _prompts(attributes: Mapping[str, JSON]) -> Iterator[Said]:
 
 def _model(attributes: Mapping[str, JSON]) -> ModelSettings:
     given = mapping(said(attributes, "parameters"))
-    for sent_elsewhere in ("model", "messages", "input", "tools", "contents"):
+    asked_for = given.pop("model", None)
+    for sent_elsewhere in ("messages", "input", "tools", "contents"):
         given.pop(sent_elsewhere, None)
     longest = given.pop("max_completion_tokens", given.pop("max_output_tokens", None))
     provider = text(said(attributes, "provider"))
     own = {
         "provider": None if provider is None else provider.lower(),
-        "name": text(said(attributes, "model")),
+        "name": text(said(attributes, "model_asked") or asked_for or said(attributes, "model")),
         "temperature": number(said(attributes, "temperature"), given.pop("temperature", None)),
         "top_p": number(said(attributes, "top_p"), given.pop("top_p", None)),
         "max_tokens": count(said(attributes, "max_tokens"), given.pop("max_tokens", None), longest),

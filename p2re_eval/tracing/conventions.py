@@ -29,6 +29,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "ls_provider",
     ),
     "service": ("llm.provider", "gen_ai.provider.name", "gen_ai.system"),
+    "model_asked": ("llm.request.model_name", "gen_ai.request.model"),
     "model": (
         "llm.request.model_name",
         "gen_ai.request.model",

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2re_eval.records import JSON, CapturedSpan, Exposure, Span, SpanKind, TraceStatus
+from p2re_eval.records import (
+    JSON,
+    MODEL_KINDS,
+    CapturedSpan,
+    Exposure,
+    Span,
+    TraceStatus,
+)
 from p2re_eval.tracing.answered import completion_of
 from p2re_eval.tracing.asked import prompt_of
 from p2re_eval.tracing.conventions import kind_of, said
@@ -16,8 +23,6 @@ from p2re_eval.tracing.judged import evaluations_of
 from p2re_eval.tracing.raw import RawEvent, RawSpan
 from p2re_eval.tracing.values import listed, mapping, parsed, text, texts
 
-MODEL_KINDS: frozenset[SpanKind] = frozenset({"LLM", "EMBEDDING", "RERANKER"})
-"""The kinds that are calls to a model."""
 _EVERY_PROGRAM = "telemetry.sdk."
 
 

@@ -155,3 +155,27 @@ def test_people_count_as_people(service: Service, runs: Any) -> None:
     service.evaluations.annotate(Feedback(trace_id=trace.trace_id, annotator="ann", passed=True))
     [score] = service.statistics.report().scores
     assert (score.name, score.kind, score.pass_rate, score.mean) == ("feedback", "HUMAN", 1.0, None)
+
+
+def test_a_trace_that_changes_after_it_was_counted_is_counted_as_it_is(
+    service: Service, runs: Any, database: Path
+) -> None:
+    """A late span changes tokens, cost and model of a captured trace; its scores move along."""
+    trace = runs.record(cost_usd=1.0)
+    service.evaluations.create(judge(trace.trace_id, 1.0))
+    service.store.index_everything()
+    service.store.change(
+        lambda change: change.connection.execute(
+            "UPDATE traces SET model = 'a, b', cost_usd = 4.0, end_ns = end_ns + 1000000000"
+        )
+    )
+    with open_store(database, read_only=True) as reader:
+        fresh = everything(Service(reader))
+    service.store.index_everything()
+    report = everything(service)
+    [row] = report.rows
+    assert (row.key["model"], row.traces, row.cost_usd) == ("a, b", 1, 4.0)
+    assert row.p50_ns == pytest.approx(1_250_000_000, rel=0.02)
+    [score] = report.scores
+    assert (score.key["model"], score.evaluations) == ("a, b", 1)
+    assert fresh.rows == report.rows

@@ -13,7 +13,7 @@ import pytest
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store import default_path, open_store
 from p2re_eval.store.connection import open_for_writing
-from p2re_eval.store.migrations import STEPS, migrate, schema_version
+from p2re_eval.store.migrations import STEPS, create_tables, migrate, schema_version
 from p2re_eval.store.schema import statements
 
 NOW = len(STEPS)
@@ -137,3 +137,36 @@ def test_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert default_path() == tmp_path / "mine.db"
     monkeypatch.delenv("P2RE_DB")
     assert default_path() == tmp_path / ".aikh" / "p2re.db"
+
+
+def test_a_file_of_the_first_schema_gets_versions_tags_and_rollups(tmp_path: Path) -> None:
+    """What was recorded before is searched and counted like what comes after."""
+    database = tmp_path / "old.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as old:
+        old.execute("BEGIN")
+        create_tables(old)
+        old.execute("PRAGMA user_version = 1")
+        head = '{"name":"p","version":"' + "ab" * 32 + '"}'
+        old.execute("INSERT INTO blobs VALUES (1, x'00', ?)", (head,))
+        old.execute("INSERT INTO prompts VALUES (1, x'00', 1, NULL)")
+        old.execute(
+            "INSERT INTO traces(trace_id, span_id, name, status, source, start_ns, end_ns, model, "
+            "prompt_name, prompt, repeat, attempts, cost_usd, tags) VALUES "
+            "('0a', '01', 'p', 'OK', 'live', 1700000000000000000, 1700000000250000000, 'o/m', "
+            "'p', 1, 0, 1, 0.5, '[\"refund\"]')"
+        )
+        old.execute("INSERT INTO responses(trace) VALUES (1)")
+        old.execute("INSERT INTO sync_state VALUES ('search', 'responses', 1, NULL, NULL)")
+        old.execute("COMMIT")
+    with open_store(database) as store:
+        [row] = store.list_traces()
+        assert (row.prompt_version, row.pinned_ns) == ("ab" * 32, None)
+        ask = "SELECT {}, (SELECT count(*) FROM rollup_changes) FROM {}"
+        tags = store.read(lambda c: tuple(c.execute(ask.format("tag", "trace_tags")).fetchone()))
+        assert tags == ("refund", 0)
+        counted = "period, prompt_version, traces, priced, cost_usd"
+        rows = store.read(lambda c: c.execute(f"SELECT {counted} FROM rollups").fetchall())
+        assert [tuple(one) for one in rows] == [
+            ("day", "ab" * 32, 1, 1, 0.5),
+            ("hour", "ab" * 32, 1, 1, 0.5),
+        ]

@@ -4,7 +4,9 @@
 ``pinned_ns`` join the narrow table. ``trace_tags`` is kept by triggers. ``evaluation_history``
 keeps what people said before they changed their mind. ``rollups`` and ``score_rollups`` hold what
 statistics read: rows of ``origin`` '' are counted from traces that are here, rows of another
-origin (a file's ``identity``) from traces that retention has taken there. The three views are for
+origin (a file's ``identity``) from traces that retention has taken there. Where a trace
+changes after it was counted (a late span, a root that comes last) a trigger notes the difference in
+``rollup_changes`` and ``score_changes``, which the next upkeep adds. The three views are for
 other programs: plain SQL, no function of ours.
 """
 
@@ -102,25 +104,86 @@ CREATE TABLE score_rollups (
   PRIMARY KEY (period, start_ns, model, prompt_name, prompt_version, name, kind, origin)
 ) WITHOUT ROWID;
 
+CREATE TABLE rollup_changes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  sign INTEGER NOT NULL,
+  start_ns INTEGER NOT NULL,
+  end_ns INTEGER,
+  model TEXT NOT NULL,
+  prompt_name TEXT NOT NULL,
+  prompt_version,
+  source TEXT NOT NULL,
+  status TEXT NOT NULL,
+  input_tokens INTEGER,
+  output_tokens INTEGER,
+  cached_tokens INTEGER,
+  reasoning_tokens INTEGER,
+  cost_usd REAL
+);
+CREATE TABLE score_changes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  sign INTEGER NOT NULL,
+  start_ns INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  prompt_name TEXT NOT NULL,
+  prompt_version,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  value REAL,
+  passed INTEGER,
+  fault TEXT
+);
+CREATE TRIGGER traces_recounted AFTER UPDATE OF start_ns, end_ns, model, prompt_name,
+    prompt_version, source, status, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    cost_usd ON traces
+  WHEN old.status <> 'RUNNING' AND EXISTS (
+    SELECT 1 FROM responses WHERE trace = old.id AND span IS NULL AND id <= (
+      SELECT watermark FROM sync_state WHERE target = 'search' AND stream = 'responses'))
+  BEGIN
+    INSERT INTO rollup_changes(sign, start_ns, end_ns, model, prompt_name, prompt_version, source,
+      status, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd)
+    VALUES
+      (-1, old.start_ns, old.end_ns, old.model, old.prompt_name, old.prompt_version, old.source,
+       old.status, old.input_tokens, old.output_tokens, old.cached_tokens, old.reasoning_tokens,
+       old.cost_usd),
+      (1, new.start_ns, new.end_ns, new.model, new.prompt_name, new.prompt_version, new.source,
+       new.status, new.input_tokens, new.output_tokens, new.cached_tokens, new.reasoning_tokens,
+       new.cost_usd);
+  END;
+CREATE TRIGGER traces_rescored AFTER UPDATE OF start_ns, model, prompt_name, prompt_version
+    ON traces
+  WHEN old.status <> 'RUNNING' AND EXISTS (SELECT 1 FROM evaluations WHERE trace_id = old.trace_id)
+  BEGIN
+    INSERT INTO score_changes(sign, start_ns, model, prompt_name, prompt_version, name, kind,
+      value, passed, fault)
+    SELECT -1, old.start_ns, old.model, old.prompt_name, old.prompt_version, e.name, e.kind,
+      e.value, e.passed, e.fault FROM evaluations e WHERE e.trace_id = old.trace_id AND e.id <= (
+      SELECT watermark FROM sync_state WHERE target = 'rollups' AND stream = 'evaluations')
+    UNION ALL
+    SELECT 1, new.start_ns, new.model, new.prompt_name, new.prompt_version, e.name, e.kind,
+      e.value, e.passed, e.fault FROM evaluations e WHERE e.trace_id = old.trace_id AND e.id <= (
+      SELECT watermark FROM sync_state WHERE target = 'rollups' AND stream = 'evaluations');
+  END;
+
 CREATE TABLE identity (
   database_id TEXT NOT NULL PRIMARY KEY,
   created_ns INTEGER
 ) WITHOUT ROWID;
 
 CREATE VIEW v_traces AS
-  SELECT t.trace_id, t.name, t.status, t.source, t.start_ns, t.end_ns,
+  SELECT t.trace_id, t.name, t.kind, t.status, t.source, t.start_ns, t.end_ns,
     (t.end_ns - t.start_ns) / 1e6 AS duration_ms, t.model, t.model_answered,
     t.prompt_name AS prompt, lower(hex(t.prompt_version)) AS prompt_version_hex, t.suite,
-    t.case_id, t.repeat, t.experiment_id, t.session_id, t.attempts, t.input_tokens,
+    t.case_id, t.repeat, t.experiment_id, t.session_id, t.user, t.attempts, t.input_tokens,
     t.output_tokens, t.cached_tokens, t.reasoning_tokens, t.cost_usd, t.fault_kind, t.tags,
     t.metadata, t.pinned_ns, t.input_preview, t.output_preview
   FROM traces t;
 CREATE VIEW v_calls AS
-  SELECT t.trace_id, t.span_id, NULL AS parent_id, t.name, 'LLM' AS kind, t.status, t.start_ns,
+  SELECT t.trace_id, t.span_id, NULL AS parent_id, t.name, t.kind, t.status, t.start_ns,
     t.end_ns, (t.end_ns - t.start_ns) / 1e6 AS duration_ms, t.model, t.model_answered,
     r.finish_reason, r.response_id, t.input_tokens, t.output_tokens, t.cached_tokens,
     t.reasoning_tokens, t.cost_usd
-  FROM responses r JOIN traces t ON t.id = r.trace WHERE r.span IS NULL
+  FROM responses r JOIN traces t ON t.id = r.trace WHERE r.span IS NULL AND t.kind = 'LLM'
   UNION ALL
   SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.kind, s.status, s.start_ns, s.end_ns,
     (s.end_ns - s.start_ns) / 1e6, t.model, r.model_answered, r.finish_reason, r.response_id,
@@ -140,6 +203,7 @@ def add_record_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute("INSERT INTO identity(database_id) VALUES (?)", (secrets.token_hex(16),))
     _fill_versions(connection)
+    connection.execute("DELETE FROM rollup_changes")  # nothing was counted yet
     rollups.count_ended(connection, 0, watermark(connection))
 
 

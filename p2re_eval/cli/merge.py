@@ -1,0 +1,59 @@
+"""``p2re merge``: the databases of shards as one experiment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("databases", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The database to write the whole into; made where there is none.",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Write the report too: .html, .md or .json by suffix (repeatable).",
+)
+def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> None:
+    """Merge the DATABASES of all shards; decide their gates.
+
+    The newest `--p2re-shard` run of each is taken. Exit code 0 when everything passed, 1 when not.
+    """
+    from p2re_eval.cli.database import existing_store
+    from p2re_eval.clock import SystemClock
+    from p2re_eval.merging import merge as merge_stores
+    from p2re_eval.report import headline, summarize, terminal_report, write_report
+    from p2re_eval.report.annotations import wanted_annotations
+    from p2re_eval.store import open_store
+
+    with ExitStack() as opened:
+        stores = [opened.enter_context(existing_store(path)) for path in databases]
+        whole = opened.enter_context(open_store(out))
+        experiment = merge_stores(stores, whole, clock=SystemClock())
+
+        results = partial(whole.results, experiment.experiment_id)
+        summary = summarize(results())
+        width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
+        click.echo(terminal_report(experiment, summary, color=color, width=width))
+        for line in wanted_annotations(experiment, summary, Path.cwd(), os.environ):
+            click.echo(line)
+        for report in reports:
+            write_report(report, experiment, results, whole.read_trace)
+            click.echo(f"report    {report}")
+        click.echo(f"database  {out}  (experiment {experiment.experiment_id[:12]})")
+        if headline(experiment, summary).passed is not True:
+            sys.exit(1)

@@ -1,0 +1,71 @@
+"""The viewer's modules as one script, and a trace as one file that opens anywhere."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+FILES = Path(__file__).parent / "static"
+_MODULES = ("dom", "format", "text", "diff", "chat", "copy", "judge", "template", "tree", "style")
+_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+_EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILINE)
+_NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+
+
+@cache
+def bundle() -> str:
+    """All of it as one classic script: it defines ``<p2re-trace>`` and needs nothing else."""
+    parts = ["'use strict'; (() => {"]
+    for module in _MODULES:
+        text = (FILES / f"{module}.js").read_text(encoding="utf-8")
+        names = ", ".join(_NAMES.findall(text))
+        parts.append(
+            f"const {{ {names} }} = (() => {{\n{_plain(text)}\nreturn {{ {names} }};\n}})();"
+        )
+    parts.append(_plain((FILES / "trace.js").read_text(encoding="utf-8")))
+    parts.append("})();")
+    return "\n".join(parts)
+
+
+def _plain(text: str) -> str:
+    return _EXPORT.sub("", _IMPORT.sub("", text))
+
+
+def trace_page(head_json: str, *, title: str, spans: Mapping[str, str], tree_json: str) -> str:
+    """One HTML file that holds a trace and the viewer: no server, no network.
+
+    ``head_json`` is what the API gives as a trace, ``tree_json`` its tree, ``spans`` each span's
+    JSON by id. What the trace says cannot leave its quotes: ``<`` is written as an escape.
+    """
+    found = ",".join(f"{_quoted(name)}:{_safe(body)}" for name, body in spans.items())
+    script = (
+        f"const head={_safe(head_json)},tree={_safe(tree_json)},spans={{{found}}};"
+        "document.querySelector('p2re-trace').open({head:async()=>head,tree:async()=>tree,"
+        "span:async(id)=>spans[id]});"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{html.escape(title)}</title>"
+        "<style>:root{color-scheme:light dark}body{margin:0}p2re-trace{height:100vh}</style>"
+        f"</head><body><p2re-trace></p2re-trace><script>{bundle()}</script>"
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def _safe(json_text: str) -> str:
+    """JSON that can stand inside a script element."""
+    return (
+        json_text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return _safe(json.dumps(text))
