@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench bench-providers wire chaos clean
+.PHONY: demo test lint bench bench-kills bench-providers wire chaos clean
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -19,6 +19,9 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
+
+bench-kills: .venv/dev
+	$(BIN)/python tests/benchmarks/kills.py
 
 bench-providers: .venv/dev
 	$(BIN)/python tests/benchmarks/providers.py

@@ -273,7 +273,7 @@ class _SuitePlanning:
                 self._check_model(reference, template, settings)
                 name = f"{reference}[{settings.id}]"
                 if name in found:
-                    what = f"the variant {name} is listed twice; give each model another name"
+                    what = f"the variant {name} is listed twice; move one to another suite"
                     self._note(DuplicateKey, what, self._model_place(settings))
                 found[name] = _Variant(name, reference, template, settings)
         return list(found.values())

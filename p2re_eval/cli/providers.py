@@ -41,7 +41,9 @@ def _rows(root: Path) -> Iterator[dict[str, JSON]]:
     from p2re_eval.plugins import Plugins
 
     context = ProviderContext(root=root, clock=SystemClock())
-    for name, factory in sorted(Plugins().providers.items()):
+    plugins = Plugins()
+    plugins.add_project(root)
+    for name, factory in sorted(plugins.providers.items()):
         provider = factory(context)
         told = getattr(provider, "requirements", Requirements)()
         asyncio.run(provider.close())

@@ -24,8 +24,6 @@ from p2re_eval.interfaces import Clock, Provider
 from p2re_eval.providers.prices import quoted_usd
 from p2re_eval.quantities import money_text
 from p2re_eval.records import (
-    Completion,
-    Embeddings,
     ImagePart,
     ModelSettings,
     RenderedPrompt,
@@ -151,9 +149,9 @@ class Budget:
             except TimeoutError:
                 continue
 
-    async def answered(self, hold: Hold, completion: Completion | Embeddings) -> None:
+    async def answered(self, hold: Hold, cost_usd: float | None) -> None:
         """The call was answered: what it cost is spent; all that was held where that is unknown."""
-        await self._settle(hold, hold.usd if completion.cost_usd is None else completion.cost_usd)
+        await self._settle(hold, hold.usd if cost_usd is None else cost_usd)
 
     async def failed(self, hold: Hold, error: BaseException) -> None:
         """The attempt gave no answer; unless the service refused it, it may have been charged."""
@@ -207,11 +205,11 @@ class Account:
         """The provider is called next: from here on money may flow."""
         self._calling = True
 
-    async def answered(self, completion: Completion | Embeddings) -> None:
-        """The attempt was answered."""
+    async def answered(self, cost_usd: float | None) -> None:
+        """The attempt was answered, at this cost."""
         if self._budget is not None and self._hold is not None:
             hold, self._hold = self._hold, None
-            await self._budget.answered(hold, completion)
+            await self._budget.answered(hold, cost_usd)
 
     async def failed(self, error: BaseException) -> None:
         """The attempt gave no answer."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ from p2re_eval.records import (
     RenderedPrompt,
 )
 
-_Value = TypeVar("_Value", Completion, Embeddings)
+_Value = TypeVar("_Value")
 ATTEMPT_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 600.0
 
@@ -91,18 +91,6 @@ class Turn(Protocol):
         """It has a slot: the provider is called next."""
 
 
-@dataclass(frozen=True)
-class _Request(Generic[_Value]):
-    """One call: who is asked, who waits for it, and the money held for it; ``send`` makes one
-    attempt on the lane of this number."""
-
-    provider: Provider
-    model: ModelSettings
-    send: Callable[[int], Awaitable[_Value]]
-    account: Account
-    turn: Turn | None = None
-
-
 class Caller:
     """Calls providers within the session's limits."""
 
@@ -132,16 +120,24 @@ class Caller:
         """
         provider = self.providers.get(prompt.model.provider or "")
         provider.check(prompt)
-        account = Account(self._budget, provider, prompt)
-        send = partial(self._completed, provider, prompt)
-        return Answer(*await self._made(_Request(provider, prompt.model, send, account, turn)))
+        errand = _Errand(
+            provider,
+            prompt.model,
+            partial(self._completed, provider, prompt),
+            Account(self._budget, provider, prompt),
+        )
+        line, lanes = self._line(errand)
+        async with _opened(errand.account):
+            if turn is None:
+                return Answer(*await self._in_line(line, lanes, errand, None))
+            async with line.near:
+                line.refuse_closed(lanes)
+                await turn.near()
+                return Answer(*await self._in_line(line, lanes, errand, turn))
 
     async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
-        """The texts' vectors, within the same limits and budget.
-
-        Raises ProviderError and NotRun as :meth:`call` does, Unsupported when the provider makes
-        none.
-        """
+        """The texts' vectors, within the same limits. Raises ProviderError as :meth:`call` does,
+        and Unsupported when the provider makes none."""
         provider = self.providers.get(model.provider or "")
         if not isinstance(provider, Embedder):
             what = f"{model.provider} makes no embeddings; choose a provider that does"
@@ -151,24 +147,11 @@ class Caller:
         def send(lane: int) -> Awaitable[Embeddings]:
             return ask(model, texts, lane=lane) if lane else ask(model, texts)
 
-        account = Account(self._budget, provider, _priced_like(model, texts))
-        vectors, _ = await self._made(_Request(provider, model, send, account))
+        account = Account(self._budget, provider, _as_prompt(model, texts))
+        errand = _Errand(provider, model, send, account)
+        async with _opened(account):
+            vectors, _ = await self._in_line(*self._line(errand), errand, None)
         return vectors
-
-    async def _made(self, asked: _Request[_Value]) -> tuple[_Value, int]:
-        """What came of the request, and after how many attempts."""
-        line = self._line(asked.provider)
-        lanes = line.lanes_of(_lane_names(asked.provider, asked.model))
-        await asked.account.open()
-        try:
-            if asked.turn is None:
-                return await self._in_line(line, lanes, asked)
-            async with line.near:
-                line.refuse_closed(lanes)
-                await asked.turn.near()
-                return await self._in_line(line, lanes, asked)
-        finally:
-            await asked.account.close()
 
     def limits(self) -> dict[str, JSON]:
         """What came of each lane: calls in flight asked for and reached, cuts, and why it was
@@ -177,20 +160,20 @@ class Caller:
         return {name: told for log in logs for name, told in log.items()}
 
     async def _in_line(
-        self, line: Line, lanes: Sequence[Lane], asked: _Request[_Value]
+        self, line: Line, lanes: Sequence[Lane], errand: _Errand[_Value], turn: Turn | None
     ) -> tuple[_Value, int]:
-        limit_s = asked.model.run_timeout_s or RUN_TIMEOUT_S
+        limit_s = errand.model.run_timeout_s or RUN_TIMEOUT_S
         spent_s = 0.0  # in attempts and pauses: waiting for a slot is nobody's fault
         attempt = 1
         last: ProviderError | None = None
         while True:
             slot = await _taken(line, lanes, last)
-            if asked.turn is not None and attempt == 1:
-                asked.turn.come()
+            if turn is not None and attempt == 1:
+                turn.come()
             began = self._clock.monotonic_ns()
             try:
                 with _given_back(line, slot):
-                    done = await _paid(asked, limit_s - spent_s, slot.lane.number)
+                    done = await _paid(errand, limit_s - spent_s, slot.lane.number)
                 return done, attempt
             except ProviderError as error:
                 last = error
@@ -203,7 +186,7 @@ class Caller:
                     spent_s += delay_s
                 else:
                     line.gave_up(slot.lane, error)
-            await _again(asked.account, last)
+            await _again(errand.account, last)
             attempt += 1
 
     def _pause_s(
@@ -252,46 +235,70 @@ class Caller:
             completion = completion.model_copy(update={"duration_ns": elapsed})
         return completion
 
-    def _line(self, provider: Provider) -> Line:
+    def _line(self, errand: _Errand[_Value]) -> tuple[Line, Sequence[Lane]]:
+        """The provider's line, and the lanes that can serve the errand."""
+        provider = errand.provider
         line = self._lines.get(provider.name)
         if line is None:
             most = self._concurrency
             if provider.concurrency is not None:
                 most = min(most, provider.concurrency)
             line = self._lines[provider.name] = Line(max(1, most))
-        return line
+        return line, line.lanes_of(_lane_names(provider, errand.model))
 
 
-async def _paid(asked: _Request[_Value], left_s: float, lane: int) -> _Value:
-    asked.account.calling()
+@dataclass(frozen=True)
+class _Errand(Generic[_Value]):
+    """What a provider is asked for: ``send`` makes one attempt on the lane of this number."""
+
+    provider: Provider
+    model: ModelSettings
+    send: Callable[[int], Awaitable[_Value]]
+    account: Account
+
+
+def _as_prompt(model: ModelSettings, texts: Sequence[str]) -> RenderedPrompt:
+    """The texts to embed as a budget counts them: input only."""
+    return RenderedPrompt(
+        name="embeddings",
+        messages=tuple(Message(role="user", content=text) for text in texts),
+        model=model.model_copy(update={"max_tokens": 1}),
+    )
+
+
+@asynccontextmanager
+async def _opened(account: Account) -> AsyncIterator[None]:
+    """Money for a call, given back in the end where it was not spent. Raises OverBudget."""
+    await account.open()
     try:
-        done = await _attempt(asked, left_s, lane)
+        yield
+    finally:
+        await account.close()
+
+
+async def _paid(errand: _Errand[_Value], left_s: float, lane: int) -> _Value:
+    errand.account.calling()
+    try:
+        value = await _attempt(errand, left_s, lane)
     except ProviderError as error:
-        await asked.account.failed(error)
+        await errand.account.failed(error)
         raise
-    await asked.account.answered(done)
-    return done
+    await errand.account.answered(getattr(value, "cost_usd", None))
+    return value
 
 
-async def _attempt(asked: _Request[_Value], left_s: float, lane: int) -> _Value:
-    name = asked.provider.name
+async def _attempt(errand: _Errand[_Value], left_s: float, lane: int) -> _Value:
+    name = errand.provider.name
     try:
-        async with asyncio.timeout(min(_attempt_limit_s(asked.model), left_s)):
-            return await asked.send(lane)
+        async with asyncio.timeout(min(_attempt_limit_s(errand.model), left_s)):
+            return await errand.send(lane)
     except TimeoutError:
-        raise _timed_out(name, asked.model, left_s) from None
+        raise _timed_out(name, errand.model, left_s) from None
     except (ProviderError, NotRun):
         raise
     except Exception as error:  # a plug-in's provider may raise anything
         what = f"the provider '{name}' broke: {type(error).__name__}: {error}"
         raise ProviderError(what, provider=name) from error
-
-
-def _priced_like(model: ModelSettings, texts: Sequence[str]) -> RenderedPrompt:
-    """A request for vectors as a budget reads one: its texts go in, nothing comes out."""
-    unanswered = model.model_copy(update={"max_tokens": 0})
-    messages = tuple(Message(role="user", content=text) for text in texts)
-    return RenderedPrompt(name="embeddings", messages=messages, model=unanswered)
 
 
 async def _again(account: Account, failed: ProviderError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Generator, Sequence
@@ -90,8 +91,11 @@ def take_over(session: P2RESession, pytest_session: pytest.Session) -> None:
         controller.take_over(pytest_session)
 
 
+_STOP = "p2re_stop"
+
+
 class _Worker:
-    """Leaves the gates to the controller: only there are all results in."""
+    """Leaves the gates to the controller: only there are all results in. Stops when it says so."""
 
     def __init__(self, config: pytest.Config, session: P2RESession) -> None:
         self._config = config
@@ -116,6 +120,21 @@ class _Worker:
     def pytest_sessionfinish(self) -> None:
         self._hand("p2re_limits", self._session.harness.limits())
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Listen for the controller's word to stop: xdist knows none, and all items are dealt."""
+        plugins = session.config.pluginmanager.get_plugins()
+        (interactor,) = (each for each in plugins if hasattr(each, "torun"))
+        obey = interactor.handle_command
+
+        def handle(command: Any) -> None:  # in the thread that receives
+            if isinstance(command, tuple) and command[0] == _STOP:
+                session.shouldstop = "the controller stopped"
+                self._session.stop_early(grace_s=command[1]["grace_s"])
+            obey(command)
+
+        interactor.handle_command = handle
+
     def _hand(self, name: str, value: object) -> None:
         self._config.workeroutput[name] = json.dumps(value)  # type: ignore[attr-defined]
 
@@ -137,11 +156,28 @@ class _Controller:
     def __init__(self, session: P2RESession) -> None:
         self._session = session
         self._gates: dict[str, dict[str, Any]] = {}
+        self._nodes: list[Any] = []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["p2re_experiment"] = self._session.harness.experiment.model_dump_json()
         node.workerinput["p2re_dist"] = self._session.config.getoption("dist")
+        self._nodes.append(node)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and self._session.reached_maxfail():
+            self._stop_workers()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        self._stop_workers()
+
+    def _stop_workers(self) -> None:
+        """Ctrl-C and the failures of -x end the workers' calls too, not only what they report."""
+        for node in self._nodes:
+            with contextlib.suppress(OSError):  # it is down already
+                node.sendcommand(_STOP, grace_s=self._session.grace_s)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

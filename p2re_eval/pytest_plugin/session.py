@@ -88,7 +88,7 @@ class P2RESession:
         share = config.getoption("p2re_shard")
         self.forecast: Forecast | None = None
         self.shard = None if share is None else Shard(*share)
-        self._grace_s = GRACE_S
+        self.grace_s = GRACE_S
         self._marks: set[str] = set()
 
     # --- collection --------------------------------------------------------------------------
@@ -230,10 +230,11 @@ class P2RESession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and self._reached_maxfail():
+        if report.failed and self.reached_maxfail():
             self._stop("pytest stopped at the first failures (-x or --maxfail)")
 
-    def _reached_maxfail(self) -> bool:
+    def reached_maxfail(self) -> bool:
+        """Whether so many items have failed that -x or --maxfail ends the session."""
         most = self.config.getoption("maxfail")
         session = self.config.pluginmanager.getplugin("session")
         return bool(most and session is not None and session.testsfailed >= most)
@@ -241,8 +242,13 @@ class P2RESession:
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.interrupted = True
         if excinfo.type is KeyboardInterrupt:  # not --sw or xdist's -x, which wait like any end
-            self._grace_s = 0
+            self.grace_s = 0
         self._stop("interrupted")
+
+    def stop_early(self, *, grace_s: float) -> None:
+        """No new call; those in flight may land for so long. May be called from any thread."""
+        self.grace_s = grace_s
+        self._stop("the session was stopped")
 
     def _stop(self, reason: str) -> None:
         if self._ahead is not None:
@@ -254,7 +260,7 @@ class P2RESession:
     @pytest.hookimpl(trylast=True)  # xdist has ended its workers by then
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._stop("the session has ended")
-        self.harness.loop.settle(self._grace_s)
+        self.harness.loop.settle(self.grace_s)
         if distributed.is_worker(self.config):
             return
         distributed.take_over(self, session)

@@ -24,7 +24,6 @@ from p2re_eval.engine.retry import RetryPolicy
 from p2re_eval.errors import OverBudget, ProviderError, ProviderTimeout, ServerFault
 from p2re_eval.providers.scripted import ScriptedProvider
 from p2re_eval.records import (
-    Completion,
     ImagePart,
     Message,
     ModelSettings,
@@ -204,7 +203,7 @@ async def test_an_answer_of_unknown_cost_counts_with_what_was_held() -> None:
     budget = Budget(5.0, MemoryLedger(5.0))
     account = Account(budget, ScriptedProvider(), prompt())
     await account.open()
-    await account.answered(Completion(text="x"))
+    await account.answered(None)
     assert budget.ledger.spent_usd == 2.0
 
 
