@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-phoenix lint bench bench-comparison bench-gates bench-kills bench-providers
+.PHONY: chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -12,6 +13,17 @@ test: .venv/dev
 	$(BIN)/p2re models pull smollm2-135m
 	$(BIN)/pytest tests -n auto
 
+# A Phoenix server to test the bridge against: 850 MB, installed once, and never part of p2re.
+PHOENIX ?= arize-phoenix==20.26.1
+
+test-phoenix: .venv/dev .venv-phoenix/bin/phoenix
+	$(BIN)/p2re models pull smollm2-135m
+	$(BIN)/pytest tests/bridges
+
+.venv-phoenix/bin/phoenix:
+	$(PYTHON) -m venv .venv-phoenix
+	.venv-phoenix/bin/python -m pip install --quiet --disable-pip-version-check "$(PHOENIX)"
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -20,18 +32,45 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
 
+bench-comparison: .venv/dev
+	$(BIN)/python tests/benchmarks/comparison.py
+
+bench-gates: .venv/dev
+	$(BIN)/python tests/benchmarks/gates.py
+
+bench-kills: .venv/dev
+	$(BIN)/python tests/benchmarks/kills.py
+
+bench-providers: .venv/dev
+	$(BIN)/python tests/benchmarks/providers.py
+
+wire: .venv/dev
+	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
+
+fuzz: .venv/fuzz/ready
+	$(BIN)/python tests/benchmarks/fuzz_api.py .venv/fuzz/bin/schemathesis
+
+.venv/fuzz/ready: .venv/dev
+	$(PYTHON) -m venv .venv/fuzz
+	.venv/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --group fuzz
+	@touch $@
+
+chaos: .venv/dev
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
+
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(PIP) --editable ".[local]"
+	$(PIP) --editable ".[local,server]"
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(PIP) --editable ".[local,notebook]" --group dev
+	$(PIP) --editable ".[capture,notebook]" --group dev
 	@touch $@
 
 clean:
-	rm -rf .venv .p2re
+	rm -rf .venv .venv-phoenix .p2re

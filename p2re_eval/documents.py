@@ -11,6 +11,7 @@ levels of nesting.
 from __future__ import annotations
 
 import gc
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -101,16 +102,21 @@ class Document:
         place = self.place(*steps, key=key)
         return kind(what, path=place.path, line=place.line, column=place.column)
 
-    def parse(self, model: type[_Model], value: JSON = ..., *steps: Step) -> _Model:
-        """The value as this pydantic model.
+    def parse(
+        self, model: type[_Model], value: JSON = ..., *steps: Step, strict: bool = False
+    ) -> _Model:
+        """The value as this pydantic model; ``strict``: "5" is no number and 1 no boolean.
 
         Raises DefinitionErrors with one sentence and place a mistake.
         """
         value = self.value if value is ... else value
         try:
+            if strict:  # as JSON, so that a list may become a tuple nevertheless
+                return model.model_validate_json(json.dumps(value), strict=True)
             return model.model_validate(value)
         except ValidationError as error:
-            raise DefinitionErrors(list(self._explain(error, model, steps))) from None
+            found = self._explain(error, model, steps)
+            raise DefinitionErrors(sorted(found, key=lambda m: (m.line, m.column))) from None
 
     def _explain(
         self, error: ValidationError, model: type[BaseModel], base: Sequence[Step]

@@ -29,11 +29,18 @@ P2REError
 │   ├── TruncatedResponse      a stream or body that ended early; keeps what arrived   (retried)
 │   ├── FunctionFailed         the user's own callable raised
 │   └── NotRecorded            replay: this run has no recording
-├── NotRun                     the run was never started: budget spent, or the session was stopped
+├── NotRun                     the run was never started: the session was stopped, or
+│   ├── OverBudget             it might have cost more than was left
+│   └── DecidedEarly           its case's verdict could not change any more
 ├── ScorerError                a scorer or judge broke; never a verdict on the prompt
 ├── StoreError                 the database
 │   ├── StoreLocked · StoreFull · StoreReadOnly · NotADatabase · NewerSchema · StoreCorrupt
 │   └── NoSuchRecord           nothing has this id
+├── BridgeError                another system could not be synced with
+│   ├── Unreachable            refused, reset or too slow; the next sync goes on where this stopped
+│   └── Refused                it answered no: a wrong key, a wrong address
+├── MalformedSpans             what should be OTLP is something else
+├── NoBaseline                 nothing to compare an experiment with
 ├── GitError                   git is absent, or does not know the revision
 ├── PluginError                two plug-ins claim a name, or a scorer's signature cannot work
 ├── MissingExtra               an optional dependency is not installed
@@ -51,12 +58,22 @@ class P2REError(Exception):
 
 
 class DefinitionError(P2REError):
-    """A mistake in a file that the user wrote; ``line`` and ``column`` count from 1; 0: unknown."""
+    """A mistake in a file that the user wrote; ``line`` and ``column`` count from 1; 0: unknown.
+
+    ``option`` names the key of the entry that is to blame, where it is known.
+    """
 
     def __init__(
-        self, what: str, *, path: Path | str | None = None, line: int = 0, column: int = 0
+        self,
+        what: str,
+        *,
+        path: Path | str | None = None,
+        line: int = 0,
+        column: int = 0,
+        option: str | None = None,
     ) -> None:
         super().__init__(what)
+        self.option = option
         self.what = what
         self.path = None if path is None else Path(path)
         self.line = line
@@ -256,7 +273,21 @@ class NotRecorded(ProviderError):
 
 
 class NotRun(P2REError):
-    """The run was never started: the budget is spent, or the session was stopped."""
+    """The run was never started; ``kind`` is the word that a recorded result keeps."""
+
+    kind = "stopped"
+
+
+class OverBudget(NotRun):
+    """The call might have cost more than the budget has left, or nobody knows what it costs."""
+
+    kind = "budget"
+
+
+class DecidedEarly(NotRun):
+    """The case's verdict is decided: no further repeat can change it."""
+
+    kind = "early_stop"
 
 
 class ScorerError(P2REError):
@@ -264,11 +295,15 @@ class ScorerError(P2REError):
 
 
 class StoreError(P2REError):
-    """The database could not do it; ``path`` names the file."""
+    """The database could not do it; ``path`` names the file, ``kept_in`` the rescue file that
+    holds what was to be written, if there is one."""
 
-    def __init__(self, what: str, *, path: Path | str | None = None) -> None:
+    def __init__(
+        self, what: str, *, path: Path | str | None = None, kept_in: Path | None = None
+    ) -> None:
         super().__init__(what)
         self.path = None if path is None else Path(path)
+        self.kept_in = kept_in
 
 
 class StoreLocked(StoreError):
@@ -297,6 +332,37 @@ class StoreCorrupt(StoreError):
 
 class NoSuchRecord(StoreError):
     """Nothing in the database has this id."""
+
+
+class BridgeError(P2REError):
+    """Another system could not be synced with; ``address`` names it."""
+
+    def __init__(self, what: str, *, address: str = "", status: int | None = None) -> None:
+        super().__init__(what)
+        self.address = address
+        self.status = status
+
+
+class Unreachable(BridgeError):
+    """Refused, reset or too slow, after all retries: the next sync goes on where this stopped."""
+
+
+class Refused(BridgeError):
+    """It answered no: ``status`` says how."""
+
+    @property
+    def is_about_content(self) -> bool:
+        """Whether it was what was sent, and not who sent it, where to or when: a smaller request
+        may pass."""
+        return self.status in (400, 413, 422)
+
+
+class MalformedSpans(P2REError):
+    """What should be OTLP is something else."""
+
+
+class NoBaseline(P2REError):
+    """There is no experiment or file to compare with."""
 
 
 class GitError(P2REError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Embeddings, Experiment, ModelSettings, RenderedPrompt
 
 
 class Clock(Protocol):
@@ -30,7 +30,8 @@ class Provider(Protocol):
 
     A provider may also have ``async def diagnose(self) -> str``, for ``p2re doctor``: one sentence
     on what it found ready, free of cost; it raises ProviderError when calls would fail. And
-    ``def requirements(self) -> Requirements``, for ``p2re providers``.
+    ``def requirements(self) -> Requirements``, for ``p2re providers``. And ``free = True``, where
+    a call costs nothing unless the model settings name a price.
     """
 
     name: str
@@ -59,6 +60,31 @@ class Provider(Protocol):
         """Give back connections and memory."""
 
 
+@runtime_checkable
+class LanedProvider(Protocol):
+    """A provider that several keys or addresses serve: the engine spreads calls over them."""
+
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """What each is called, at least one, never a key itself. The first has number 0."""
+
+    async def complete(
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
+    ) -> Completion:
+        """:meth:`Provider.complete`, by the key and address of this number."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A provider that also turns texts into vectors."""
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        """One attempt. ``extra`` goes to the service as it is. Raises ProviderError."""
+
+
 @dataclass(frozen=True)
 class ProviderContext:
     """What a provider is made from: the project's root folder and the session's clock."""
@@ -70,15 +96,27 @@ class ProviderContext:
 @dataclass(frozen=True)
 class Requirements:
     """What a provider reads from outside the prompt: its address, "" for none, and the environment
-    variables, of which calls to that address need one of those in ``needed``."""
+    variables, of which calls to that address need one of those in ``needed``; ``missing`` is the
+    extra that is not installed."""
 
     base_url: str = ""
     variables: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     note: str = ""
+    missing: str = ""
 
 
 ProviderFactory: TypeAlias = Callable[[ProviderContext], Provider]
+
+
+class ExperimentLog(Protocol):
+    """The recorded experiments, as a plug-in that chooses among them sees them."""
+
+    def list_experiments(self, limit: int = 20) -> list[Experiment]:
+        """The newest first."""
+
+    def read_experiment(self, experiment_id: str) -> Experiment:
+        """The one whose id is or begins so. Raises NoSuchRecord."""
 
 
 class ScoringContext(Protocol):
@@ -90,6 +128,12 @@ class ScoringContext(Protocol):
 
     async def complete(self, prompt: RenderedPrompt) -> Completion:
         """Ask a model: recorded as a child span of the run being scored. Raises ProviderError."""
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        """The texts' vectors by a provider that makes them, recorded likewise.
+
+        Raises ProviderError: Unsupported when the provider makes none, NotRecorded in replay.
+        """
 
 
 ScorerFunction: TypeAlias = Callable[..., object]

@@ -6,28 +6,33 @@ A :class:`Harness` holds what one session needs; every door opens one and calls 
 from __future__ import annotations
 
 import asyncio
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.documents import collector_paused
+from p2re_eval.engine.budget import Budget, BudgetSettings, open_budget
 from p2re_eval.engine.calls import Caller, Providers
 from p2re_eval.engine.loop import EngineLoop
 from p2re_eval.engine.retry import RetryPolicy
 from p2re_eval.engine.runs import Answered, Run, Runner, Tape, call_span
-from p2re_eval.errors import ProviderError, ScorerError
+from p2re_eval.engine.vectors import begun_vectors, recorded_vectors
+from p2re_eval.errors import DecidedEarly, NotRun, OverBudget, ProviderError, ScorerError
 from p2re_eval.interfaces import Clock
 from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
 from p2re_eval.plugins import Plugins
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
+    JSON,
     Case,
+    Comparison,
     Completion,
+    Embeddings,
     Evaluation,
     Experiment,
     Fault,
@@ -41,12 +46,13 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
+from p2re_eval.results import answer_text, of_plan, preview
 from p2re_eval.scorers.binding import BoundScorer
+from p2re_eval.stopping import EarlyStops
 from p2re_eval.store import Store, open_store
-from p2re_eval.suites.load import load_suite
+from p2re_eval.suites.load import read_suite
 
 DEFAULT_CONCURRENCY = 10
-PREVIEW = 500
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Settings:
     concurrency: int = DEFAULT_CONCURRENCY
     overrides: Overrides = field(default_factory=Overrides)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    budget: BudgetSettings | None = None
 
 
 class Harness:
@@ -79,6 +86,7 @@ class Harness:
             started_ns=self.clock.now_ns(),
         )
         self.loop = EngineLoop()
+        self.early_stops = EarlyStops()
         self._waiting_plugins: list[tuple[object, str]] = []
         self._versions_kept: set[str] = set()
 
@@ -91,7 +99,8 @@ class Harness:
 
     @cached_property
     def library(self) -> PromptLibrary:
-        return PromptLibrary(self.settings.prompts, prepare=self.plugins.prepare)
+        settings = self.settings
+        return PromptLibrary(settings.prompts, root=settings.root, prepare=self.plugins.prepare)
 
     @cached_property
     def planner(self) -> Planner:
@@ -114,30 +123,27 @@ class Harness:
         return Providers(self.plugins.providers, root=self.settings.root, clock=self.clock)
 
     @cached_property
+    def budget(self) -> Budget | None:
+        """The session's money; ``None`` when nobody limited it."""
+        wanted = self.settings.budget
+        if wanted is None:
+            return None
+        path, experiment_id = self.store.path, self.experiment.experiment_id
+        return open_budget(wanted, path, experiment_id, clock=self.clock)
+
+    @cached_property
     def caller(self) -> Caller:
         return Caller(
             self.providers,
             clock=self.clock,
             concurrency=self.settings.concurrency,
             retry=self.settings.retry,
+            budget=self.budget,
         )
 
     @cached_property
     def runner(self) -> Runner:
         return Runner(self.caller, self.store, clock=self.clock)
-
-    def for_experiment(self, experiment: Experiment) -> Harness:
-        """A harness for another experiment that shares everything else with this one: the loop,
-        the database, providers with their models. Only this one is to be closed.
-
-        Raises StoreError.
-        """
-        assert self.caller  # made here, so that both have the same
-        self.store.start_experiment(experiment)
-        other = copy.copy(self)
-        other.__dict__.pop("runner", None)  # its own: stopping one does not stop the other
-        other.experiment = experiment
-        return other
 
     @property
     def used(self) -> bool:
@@ -147,7 +153,8 @@ class Harness:
     def plan(self, path: Path) -> SuitePlan:
         """Load a suite file and plan its runs. Raises DefinitionErrors."""
         with collector_paused():
-            return self.planner.plan(load_suite(path, root=self.settings.root))
+            suite, mistakes = read_suite(path, root=self.settings.root)
+            return self.planner.plan(suite, mistakes)
 
     def start(self, planned: PlannedRun) -> Future[Result]:
         """Start one planned run in the engine; see :meth:`start_all`."""
@@ -160,6 +167,10 @@ class Harness:
         """
         assert self.runner  # made here, in the calling thread: the parts are not made twice
         return self.loop.submit_all([evaluate_case(planned, self) for planned in runs])
+
+    def limits(self) -> dict[str, JSON]:
+        """What the services' limits did to the calls so far; see :meth:`Caller.limits`."""
+        return self.caller.limits() if "caller" in self.__dict__ else {}
 
     def stop(self, reason: str) -> None:
         """No new call from here on; calls in flight may still land."""
@@ -185,11 +196,24 @@ class Harness:
             if suite is None or result.suite == suite:
                 yield result
 
-    def finish(self, experiment: Experiment) -> None:
+    def finish(self, experiment: Experiment, comparison: Comparison | None = None) -> None:
         """The experiment has ended: write it down and tell the plug-ins."""
         self.experiment = experiment
         self.store.finish_experiment(experiment)
-        self.plugins.experiment_finished(experiment)
+        self.plugins.experiment_finished(experiment, comparison)
+
+    def beside(self, experiment: Experiment, *, apart: bool = False) -> Harness:
+        """A harness for another experiment with the parts of this one, which alone is closed.
+        :meth:`stop` of either stops both, unless it is to be ``apart``. Raises StoreError."""
+        assert self.runner
+        assert self.library
+        twin = copy(self)
+        if apart:
+            twin.runner = Runner(self.caller, self.store, clock=self.clock)
+        twin.experiment = experiment
+        twin.early_stops = EarlyStops()  # its runs have the same names, and other answers
+        self.store.start_experiment(experiment)
+        return twin
 
     def close(self) -> None:
         """Cancel what still runs, write everything down and let go. Safe to call twice."""
@@ -197,6 +221,8 @@ class Harness:
         if "providers" in self.__dict__:
             self.loop.submit(self.providers.close()).result()
         self.loop.close()
+        if self.__dict__.get("budget") is not None:
+            self.__dict__["budget"].ledger.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -204,13 +230,37 @@ class Harness:
 async def evaluate_case(planned: PlannedRun, harness: Harness) -> Result:
     """Render, run, record, score, record: one case, once.
 
+    A run that its budget or an early verdict forbids is a result too: ``not_run``, with the reason.
     Raises NotRun when the session was stopped before its call, StoreError when it cannot be kept.
     """
+    try:
+        async with harness.early_stops.turn(planned) as turn:
+            result = await _evaluate_case(planned, harness)
+            turn.ended(result.outcome)
+            return result
+    except (DecidedEarly, OverBudget) as reason:
+        return await _not_run(planned, reason, harness)
+
+
+async def _evaluate_case(planned: PlannedRun, harness: Harness) -> Result:
     run = _requested(planned, harness)
     answered = await harness.runner.answer(run)
     # Judged while the answer is being written: both are on disk before the result is given back.
     judged = await judge(answered.trace, planned.case, planned.scorers, harness, run)
     return await record(planned, answered, judged, harness)
+
+
+async def _not_run(planned: PlannedRun, reason: NotRun, harness: Harness) -> Result:
+    """The result of a run that was not made, on disk. Raises StoreError."""
+    result = Result(
+        **of_plan(planned, harness.experiment.experiment_id),
+        outcome="not_run",
+        source=planned.source,
+        recorded=True,
+        fault=Fault(kind=reason.kind, message=str(reason), attempts=0),
+    )
+    await harness.runner.written(harness.store.save_result(result, ()))
+    return result
 
 
 async def execute(
@@ -223,12 +273,16 @@ async def execute(
     return answered, run
 
 
+def rendered(planned: PlannedRun, library: PromptLibrary) -> RenderedPrompt:
+    """What a planned run sends. Raises RenderError."""
+    settings = _repeated(planned.settings, planned.repeat)
+    return library.render(planned.template, dict(planned.inputs), settings)
+
+
 def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None = None) -> Run:
     harness.keep_version(planned.template)
-    settings = _repeated(planned.settings, planned.repeat)
-    prompt = harness.library.render(planned.template, dict(planned.inputs), settings)
     return Run(
-        prompt=prompt,
+        prompt=rendered(planned, harness.library),
         repeat=planned.repeat,
         source=planned.source,
         tape=planned.tape,
@@ -260,7 +314,7 @@ async def record(
     Raises StoreError.
     """
     trace = answered.trace
-    result = _result(planned, trace, judged.evaluations, harness.experiment.experiment_id)
+    result = result_of(planned, trace, judged.evaluations, harness.experiment.experiment_id)
     if failed and result.outcome == "passed":
         result = result.model_copy(update={"outcome": "failed"})
     saved = harness.store.save_result(result, judged.evaluations, judged.spans)
@@ -330,6 +384,9 @@ class _Context:
         except ProviderError as error:
             broke = error
             raise
+        except OverBudget as error:
+            broke = error
+            raise ScorerError(f"not asked: {error}") from error
         finally:
             self.spans.append(
                 call_span(
@@ -343,6 +400,16 @@ class _Context:
                 )
             )
         return completion
+
+    async def embed(self, model: ModelSettings, texts: Sequence[str]) -> Embeddings:
+        begun = begun_vectors(self._trace, model, self._source, clock=self.clock)
+        span, found = await recorded_vectors(
+            self._harness.caller, model, texts, clock=self.clock, span=begun
+        )
+        self.spans.append(span)
+        if isinstance(found, ProviderError):
+            raise found
+        return found
 
 
 async def _evaluate(
@@ -406,24 +473,16 @@ def _reaches(mean: float, threshold: float) -> bool:
     return mean >= threshold or math.isclose(mean, threshold, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def _result(
+def result_of(
     planned: PlannedRun, trace: Trace, evaluations: tuple[Evaluation, ...], experiment_id: str
 ) -> Result:
-    case, completion = planned.case, trace.completion
-    threshold = case.threshold if case.threshold is not None else planned.suite.threshold
-    outcome, value = ("error", None) if completion is None else decide(evaluations, threshold)
+    """What the evaluations of a planned run's trace come to."""
+    completion = trace.completion
+    outcome, value = (
+        ("error", None) if completion is None else decide(evaluations, planned.threshold)
+    )
     return Result(
-        experiment_id=experiment_id,
-        item=planned.item,
-        suite=planned.suite.path,
-        prompt=planned.template.name,
-        prompt_version=planned.template.version,
-        model=planned.settings.id,
-        case_id=case.id,
-        repeat=planned.repeat,
-        position=planned.position,
-        tags=case.tags,
-        cluster=case.cluster,
+        **of_plan(planned, experiment_id),
         outcome=outcome,
         value=value,
         trace_id=trace.trace_id,
@@ -431,31 +490,10 @@ def _result(
         recorded=True,
         fault=trace.fault,
         evaluations=evaluations,
-        inputs_preview=preview(planned.inputs),
         output_preview="" if completion is None else preview(answer_text(completion)),
-        expected_preview="" if case.expected is None else preview(case.expected),
         usage=completion.usage if completion else Result.model_fields["usage"].default,
         cost_usd=completion.cost_usd if completion else None,
         duration_ns=completion.duration_ns if completion else None,
-        place=case.place,
+        fingerprint=trace.prompt.fingerprint,
+        model_answered=completion.model if completion else None,
     )
-
-
-def answer_text(completion: Completion) -> str:
-    """What a reader should see as the answer: the text, the refusal, or the tools asked for."""
-    if completion.text or not (completion.refusal or completion.tool_calls):
-        return completion.text
-    if completion.refusal:
-        return completion.refusal
-    return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
-
-
-def preview(value: object) -> str:
-    """The first 500 characters, of text as it is and of anything else as JSON."""
-    if isinstance(value, str):
-        text = value
-    else:
-        import json
-
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…"

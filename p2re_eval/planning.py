@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from p2re_eval.documents import did_you_mean
 from p2re_eval.errors import (
     DefinitionError,
     DefinitionErrors,
@@ -22,6 +23,7 @@ from p2re_eval.errors import (
     UnknownName,
     WrongType,
 )
+from p2re_eval.explain import Step, did_you_mean
 from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.interfaces import ProviderFactory
 from p2re_eval.prompts.library import PromptLibrary
@@ -34,8 +36,12 @@ from p2re_eval.records import (
     ScorerSpec,
     Source,
     Suite,
+    content_hash,
 )
 from p2re_eval.scorers.binding import BoundScorer, Scorer, bind
+from p2re_eval.suites.entries import NEGATION
+from p2re_eval.suites.pinpoint import Pinpoint
+from p2re_eval.suites.spots import Mistakes
 
 if TYPE_CHECKING:
     from p2re_eval.engine.runs import Tape
@@ -48,6 +54,7 @@ class Overrides:
     models: tuple[str, ...] = ()
     repeat: int | None = None
     source: Source | None = None
+    early_stop: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,9 @@ class PlannedRun:
     position: int
     prompt: str
     tape: Tape | None = None
+    quarantine: str | None = None
+    asked: ModelSettings = ModelSettings()  # noqa: RUF009 - frozen
+    """What the suite and the command line say of the model, without what the prompt says."""
 
     @property
     def name(self) -> str:
@@ -76,14 +86,36 @@ class PlannedRun:
         """The whole item id, ``suites/support.yaml::route_ticket::double-charge[...]``."""
         return f"{self.suite.path}::{self.prompt}::{self.name}"
 
+    @property
+    def row_hash(self) -> str:
+        """Stands for the dataset row: another one means that results are not comparable."""
+        case = self.case
+        return content_hash(_plain([case.inputs, case.expected, case.metadata]))
+
+    @property
+    def rules_hash(self) -> str:
+        """Stands for all that decides between passed and failed."""
+        rules = [[s.label, s.version, s.weight] for s in self.scorers if s.weight > 0]
+        return content_hash([rules, self.threshold])
+
+    @property
+    def threshold(self) -> float | None:
+        """The weighted mean that passes; ``None``: every scorer must pass."""
+        own = self.case.threshold
+        return own if own is not None else self.suite.threshold
+
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """A suite's runs in item order (a case's repeats side by side) and its gates."""
+    """A suite's runs in item order (a case's repeats side by side) and its gates.
+
+    ``stop_early`` are the gates that may leave out repeats of a case once they are decided.
+    """
 
     suite: Suite
     runs: tuple[PlannedRun, ...]
     gates: tuple[Gate, ...]
+    stop_early: tuple[Gate, ...] = ()
 
 
 @dataclass
@@ -95,10 +127,15 @@ class Planner:
     scorers: Mapping[str, Scorer]
     providers: Mapping[str, ProviderFactory]
     overrides: Overrides = field(default_factory=Overrides)
+    today: date = field(default_factory=date.today)
 
-    def plan(self, suite: Suite) -> SuitePlan:
-        """The runs of this suite. Raises DefinitionErrors with every mistake found."""
-        return _SuitePlanning(self, suite).plan()
+    def plan(self, suite: Suite, mistakes: Mistakes | None = None) -> SuitePlan:
+        """The runs of this suite.
+
+        ``mistakes`` are those its file is known to have; what could be read is checked all the
+        same. Raises DefinitionErrors with every mistake found.
+        """
+        return _SuitePlanning(self, suite, mistakes).plan()
 
     def plan_one(self, suite: Suite) -> PlannedRun:
         """The run of a suite of one prompt, one case and one model, made by a test in Python.
@@ -116,15 +153,31 @@ class _Variant(NamedTuple):
     reference: str
     template: PromptTemplate
     settings: ModelSettings
+    asked: ModelSettings
+
+
+@dataclass
+class _Alike:
+    """One mistake, the first case that has it, and in how many cases it is."""
+
+    kind: type[DefinitionError]
+    case: Case
+    what: str
+    steps: tuple[Step, ...]
+    cases: int = 0
 
 
 class _SuitePlanning:
     """One suite on its way to a plan; collects mistakes instead of stopping at the first."""
 
-    def __init__(self, planner: Planner, suite: Suite) -> None:
+    def __init__(self, planner: Planner, suite: Suite, mistakes: Mistakes | None = None) -> None:
         self._planner = planner
         self._suite = suite
-        self._mistakes: list[DefinitionError] = []
+        self._mistakes = mistakes or Mistakes(suite.path)
+        self._whole = not self._mistakes.any
+        """Whether all of the file could be read: only then is what it lacks a mistake."""
+        self._pinpoint = Pinpoint(planner.root)
+        self._alike: dict[tuple[str, str], _Alike] = {}
 
     def plan(self) -> SuitePlan:
         suite = self._suite
@@ -139,12 +192,14 @@ class _SuitePlanning:
         }
         for case, scorers in cases:
             self._check_expected(case, scorers)
+        self._note_alike()
         gates = self._gates({scorer.label for _, bound in cases for scorer in bound})
+        stop_early = self._stop_early(gates)
+        self._check_quarantine()
         tape = self._tape()
-        if self._mistakes:
-            raise DefinitionErrors(_in_order(self._mistakes))
+        self._mistakes.raise_if_any()
         runs = tuple(self._runs(variants, cases, inputs, tape))
-        return SuitePlan(suite=suite, runs=runs, gates=gates)
+        return SuitePlan(suite=suite, runs=runs, gates=gates, stop_early=stop_early)
 
     def _runs(
         self,
@@ -170,6 +225,8 @@ class _SuitePlanning:
                         position=position,
                         prompt=variant.reference,
                         tape=tape,
+                        quarantine=self._quarantined(case, variant),
+                        asked=variant.asked,
                     )
                     position += 1
 
@@ -182,9 +239,10 @@ class _SuitePlanning:
         try:
             return library.get(reference)
         except DefinitionErrors as error:
-            self._mistakes += error.errors
+            for mistake in error.errors:
+                self._mistakes.add(mistake)
         except DefinitionError as error:
-            self._mistakes.append(error)
+            self._mistakes.add(error)
         except GitError as error:
             self._note(UnknownName, f"prompt '{reference}': {error}", place)
         return None
@@ -205,7 +263,7 @@ class _SuitePlanning:
             provider, slash, name = text.partition("/")
             if not slash or not name:
                 what = f"the model '{text}' must be written PROVIDER/NAME"
-                self._mistakes.append(WrongType(f"--p2re-model: {what}"))
+                self._mistakes.add(WrongType(f"--p2re-model: {what}"))
                 continue
             models.append(ModelSettings(provider=provider, name=name))
         return models
@@ -216,25 +274,30 @@ class _SuitePlanning:
         found: dict[str, _Variant] = {}
         for reference, template in templates.items():
             for model in models:
-                settings = model.over(self._suite.settings.over(template.model))
-                self._check_model(template, settings)
+                asked = model.over(self._suite.settings)
+                settings = asked.over(template.model)
+                self._check_model(reference, template, settings)
                 name = f"{reference}[{settings.id}]"
                 if name in found:
-                    what = f"the variant {name} is listed twice; give each model another name"
+                    what = f"the variant {name} is listed twice; move one to another suite"
                     self._note(DuplicateKey, what, self._model_place(settings))
-                found[name] = _Variant(name, reference, template, settings)
+                found[name] = _Variant(name, reference, template, settings, asked)
         return list(found.values())
 
-    def _check_model(self, template: PromptTemplate, settings: ModelSettings) -> None:
-        place = self._model_place(settings)
+    def _check_model(
+        self, reference: str, template: PromptTemplate, settings: ModelSettings
+    ) -> None:
+        place = self._model_place(settings) or self._suite.places.get(f"prompt:{reference}")
         if not settings.provider or not settings.name:
+            if not self._whole:
+                return
             what = f"the prompt '{template.name}' names no model; add `models: [PROVIDER/NAME]`"
             self._note(MissingValue, what, place)
         elif settings.provider not in self._planner.providers:
             known = did_you_mean(settings.provider, self._planner.providers)
             what = f"no provider is called '{settings.provider}'{known}"
             if self._planner.overrides.models:
-                self._mistakes.append(UnknownName(f"--p2re-model: {what}"))
+                self._mistakes.add(UnknownName(f"--p2re-model: {what}"))
             else:
                 self._note(UnknownName, what, place)
 
@@ -248,18 +311,24 @@ class _SuitePlanning:
             try:
                 bound.append(bind(spec, self._planner.scorers, root=self._planner.root))
             except DefinitionError as error:
-                self._mistakes.append(error)
+                self._note(type(error), error.what, self._option_place(spec, error.option))
         return tuple(bound)
+
+    def _option_place(self, spec: ScorerSpec, option: str | None) -> Place | None:
+        if option is None or spec.place is None:
+            return spec.place
+        name = f"{NEGATION if spec.negate else ''}{spec.name}"
+        return self._pinpoint.inside(spec.place, name, option, key=True)
 
     def _inputs(self, template: PromptTemplate, case: Case) -> Mapping[str, JSON]:
         given = _typed(case, template)
-        problems = self._planner.library.check_inputs(template, given)
+        problems = self._planner.library.check_inputs(template, given, whole=self._whole)
         for problem in problems:
             what = problem.what
             if len(self._suite.prompts) > 1 and f"'{template.name}'" not in what:
                 what = f"{what} (prompt '{template.name}')"
-            self._note(problem.kind, f"case '{case.id}': {what}", case.place)
-        if not problems:
+            self._note_case(problem.kind, case, what, ("inputs", *problem.steps))
+        if not problems and self._whole:
             self._try_rendering(template, given, case)
         return given
 
@@ -269,28 +338,75 @@ class _SuitePlanning:
         try:
             self._planner.library.render(template, dict(given))
         except RenderError as error:
-            self._note(WrongType, f"case '{case.id}': {error}", case.place)
+            self._note_case(WrongType, case, str(error))
 
     def _check_expected(self, case: Case, scorers: Sequence[BoundScorer]) -> None:
         wanting = [scorer.label for scorer in scorers if scorer.needs_expected]
-        if case.expected is None and wanting:
-            what = f"case '{case.id}' has no `expected`, which {', '.join(wanting)} compares with"
-            self._note(MissingValue, what + "; add it", case.place)
+        if case.expected is None and wanting and self._whole:
+            what = f"no `expected`, which {', '.join(wanting)} compares with; add it"
+            self._note_case(MissingValue, case, what)
 
     def _gates(self, scorers: set[str]) -> tuple[Gate, ...]:
         gates = []
         for spec in self._suite.gates:
             try:
-                gates.append(parse_gate(spec, scorers=scorers))
+                gate = parse_gate(spec, scorers=scorers if self._whole else None)
             except DefinitionError as error:
-                self._mistakes.append(error)
+                self._mistakes.add(error)
+                continue
+            if self._whole:
+                self._check_group(gate)
+            gates.append(gate)
         return tuple(gates)
+
+    def _check_group(self, gate: Gate) -> None:
+        """A gate about no case at all would never be evaluated; the likely reason is a typo."""
+        known = {
+            "tag": [tag for case in self._suite.cases for tag in case.tags],
+            "prompt": [reference.partition("@")[0] for reference in self._suite.prompts],
+            "case": [case.id for case in self._suite.cases],
+            "cluster": [case.cluster for case in self._suite.cases if case.cluster],
+        }
+        for key, pattern in gate.group:
+            names = dict.fromkeys(known.get(key, [pattern]))
+            if not any(fnmatchcase(name, pattern) for name in names):
+                what = f"no {key} of this suite is '{pattern}'{did_you_mean(pattern, names)}"
+                self._note(UnknownName, f"the gate '{gate.text}': {what}", gate.place)
+
+    def _stop_early(self, gates: Sequence[Gate]) -> tuple[Gate, ...]:
+        """The k-of-n gates, where repeats may be left out: by default only where nothing else is
+        made of them, since a rate over the repeats that ran would lean to their verdict."""
+        k_of_n = tuple(gate for gate in gates if gate.metric == "case_pass_rate")
+        wanted = self._planner.overrides.early_stop
+        if wanted is None:
+            wanted = self._suite.early_stop
+            if wanted and not k_of_n:
+                what = "`early_stop: true` needs a gate such as `case_pass_rate >= 2/3`; add one"
+                self._note(MissingValue, what, self._suite.places.get("early_stop"))
+        if wanted is None:
+            wanted = len(k_of_n) == len(gates)
+        return k_of_n if wanted else ()
+
+    def _check_quarantine(self) -> None:
+        for one in self._suite.quarantine:
+            if date.fromisoformat(one.until) < self._planner.today:
+                what = f"the quarantine of '{one.case}' ended on {one.until} ({one.reason}); "
+                what += "remove this entry, or set a new day"
+                self._note(DefinitionError, what, one.place)
+
+    def _quarantined(self, case: Case, variant: _Variant) -> str | None:
+        """Why this case decides nothing with this prompt and model."""
+        for one in self._suite.quarantine:
+            same = one.case == case.id and one.prompt in {None, variant.reference}
+            if same and one.model in {None, variant.settings.id}:
+                return f"{one.reason} (until {one.until})"
+        return None
 
     def _source(self) -> Source:
         return self._planner.overrides.source or self._suite.source or "live"
 
     def _tape(self) -> Tape | None:
-        if self._source() != "replay":
+        if self._source() != "replay" or not self._whole:
             return None
         from p2re_eval.providers.recordings import Recordings
 
@@ -299,15 +415,41 @@ class _SuitePlanning:
         try:
             return Recordings.load([path])
         except DefinitionErrors as error:
-            self._mistakes += error.errors
+            for mistake in error.errors:
+                self._mistakes.add(mistake)
         except DefinitionError as error:
-            self._mistakes.append(error)
+            self._mistakes.add(error)
         return None
+
+    def _note_case(
+        self, kind: type[DefinitionError], case: Case, what: str, steps: tuple[Step, ...] = ()
+    ) -> None:
+        """A mistake in a case; what many cases of a file share is said once, at the first."""
+        path = case.place.path if case.place else self._suite.path
+        found = self._alike.setdefault((path, what), _Alike(kind, case, what, steps))
+        found.cases += 1
+
+    def _note_alike(self) -> None:
+        for mistake in self._alike.values():
+            kind, place = mistake.kind, mistake.case.place
+            if place is not None and len(mistake.steps) > 1:
+                place = self._pinpoint.inside(place, *mistake.steps, key=kind is UnknownName)
+            others = f" and {mistake.cases - 1:,} more" if mistake.cases > 1 else ""
+            self._note(kind, f"case '{mistake.case.id}'{others}: {mistake.what}", place)
 
     def _note(self, kind: type[DefinitionError], what: str, place: Place | None) -> None:
         if place is None:
             place = Place(path=self._suite.path)
-        self._mistakes.append(kind(what, path=place.path, line=place.line, column=place.column))
+        self._mistakes.add(kind(what, path=place.path, line=place.line, column=place.column))
+
+
+def _plain(value: JSON) -> JSON:
+    """The value as JSON; a test in Python may hand in what JSON lacks, which counts by its text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def _typed(case: Case, template: PromptTemplate) -> Mapping[str, JSON]:
@@ -355,8 +497,3 @@ def _json_or_text(value: str) -> JSON:
         return json.loads(value)
     except ValueError:
         return value
-
-
-def _in_order(mistakes: Sequence[DefinitionError]) -> list[DefinitionError]:
-    unique = {str(mistake): mistake for mistake in mistakes}
-    return sorted(unique.values(), key=lambda m: (str(m.path or ""), m.line, m.column))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pluggy
 
 from p2re_eval import hookspecs
 from p2re_eval.errors import PluginError
-from p2re_eval.interfaces import Environment, ProviderFactory, ScorerFunction
-from p2re_eval.records import Evaluation, Experiment, Trace
+from p2re_eval.interfaces import Environment, ExperimentLog, ProviderFactory, ScorerFunction
+from p2re_eval.records import Comparison, Evaluation, Experiment, Trace, content_hash
 
 if TYPE_CHECKING:
     from p2re_eval.scorers.binding import Scorer
+
+
+_CONFTEST = "conftest.py"
 
 
 class Plugins:
@@ -43,6 +48,15 @@ class Plugins:
         self._manager.register(plugin, name=name)
         self._welcome(plugin, name)
 
+    def add_project(self, root: Path) -> None:
+        """Let a project's ``conftest.py`` files in, where pytest is not there to find them: that of
+        the root folder, and those among its suites. Raises PluginError."""
+        suites = root / "suites"
+        found = [root / _CONFTEST, *(sorted(suites.rglob(_CONFTEST)) if suites.is_dir() else ())]
+        for path in found:
+            if path.is_file() and not self._manager.has_plugin(str(path)):
+                self.add(_imported(path), str(path))
+
     def prepare(self, environment: Environment) -> None:
         """Give a Jinja environment every plug-in's filters and globals, later plug-ins' too."""
         self._environments.append(environment)
@@ -52,9 +66,16 @@ class Plugins:
         """Tell plug-ins that a run is on disk."""
         self._manager.hook.trace_recorded(trace=trace, evaluations=evaluations)
 
-    def experiment_finished(self, experiment: Experiment) -> None:
+    def choose_baseline(self, experiment: Experiment, store: ExperimentLog) -> str | None:
+        """What the first plug-in with an opinion would compare the experiment with."""
+        chosen: str | None = self._manager.hook.choose_baseline(experiment=experiment, store=store)
+        return chosen
+
+    def experiment_finished(
+        self, experiment: Experiment, comparison: Comparison | None = None
+    ) -> None:
         """Tell plug-ins that the session's gates have decided."""
-        self._manager.hook.experiment_finished(experiment=experiment)
+        self._manager.hook.experiment_finished(experiment=experiment, comparison=comparison)
 
     @property
     def listens_to_traces(self) -> bool:
@@ -115,3 +136,25 @@ class Plugins:
             taken = self._owners[what]
             raise PluginError(f"{what} is registered by {taken} and by {owner}; rename one of them")
         self._owners[what] = owner
+
+
+def _imported(path: Path) -> ModuleType:
+    """The file as a module of its own; its folder joins the path, as under pytest."""
+    import importlib.util
+    import sys
+
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    name = f"p2re_conftest_{content_hash(str(path))[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses and pickles look a class's module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001 - a user's module may fail in any way at import
+        del sys.modules[name]
+        what = f"{path} cannot be loaded: {type(error).__name__}: {error}; correct it"
+        raise PluginError(what) from None
+    return module

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from p2re_eval import stats
+from p2re_eval.errors import DecidedEarly
 from p2re_eval.records import Evaluation, Outcome, Result, Source
 
 ANSWERED: frozenset[Outcome] = frozenset({"passed", "failed", "unscored"})
@@ -109,6 +110,14 @@ class Values:
             return None
         return stats.mean([total / n for total, n in self._cases.values()])
 
+    def interval(self, clusters: Mapping[CaseKey, str]) -> stats.Mean | None:
+        """The mean with its interval, cluster-robust where cases share a cluster."""
+        if not self._cases:
+            return None
+        means = [total / n for total, n in self._cases.values()]
+        named = [clusters.get(key, key) for key in self._cases] if clusters else None
+        return stats.score_interval(means, named)
+
     def add(self, key: CaseKey, value: float) -> None:
         total, n = self._cases.get(key, (0.0, 0))
         self._cases[key] = (total + value, n + 1)
@@ -117,12 +126,19 @@ class Values:
 
 class Tally:
     """Everything countable about some results. Latency, cost and tokens are those of the runs that
-    got an answer; a result from the cache counts with what its answer once took and cost."""
+    got an answer; a result from the cache counts with what its answer once took and cost.
+
+    A case in quarantine decides nothing: it stands apart, and only its cost and tokens count with
+    the others'. Of the runs that were not made, ``stopped_early`` are those whose case was decided.
+    """
 
     def __init__(self) -> None:
         self.outcomes: Counter[Outcome] = Counter()
+        self.quarantined: Counter[Outcome] = Counter()
+        self.stopped_early = 0
         self.sources: Counter[Source] = Counter()
         self.cases: dict[CaseKey, Repeats] = {}
+        self.clusters: dict[CaseKey, str] = {}
         self.value = Values()
         self.scores: dict[str, Values] = {}
         self.durations_ns = array("q")
@@ -136,6 +152,23 @@ class Tally:
     @property
     def runs(self) -> int:
         return self.outcomes.total()
+
+    @property
+    def recorded(self) -> int:
+        """All results, those in quarantine as well."""
+        return self.runs + self.quarantined.total()
+
+    @property
+    def unpaid(self) -> int:
+        """Runs that were not made and whose case is not decided without them."""
+        return self.outcomes["not_run"] - self.stopped_early
+
+    @property
+    def saved_usd(self) -> float | None:
+        """What the runs stopped early would have cost, at the mean of the live ones; ``None`` when
+        that is not known."""
+        live = self.live_cost_usd
+        return self.stopped_early * live.total / live.known if live.known else None
 
     @property
     def answered(self) -> int:
@@ -159,9 +192,18 @@ class Tally:
         return stats.percentile(self.durations_ns, q) if self.durations_ns else None
 
     def add(self, result: Result) -> None:
+        if result.quarantine is not None:
+            self.quarantined[result.outcome] += 1
+            if result.outcome in ANSWERED:
+                self._add_usage(result)
+            return
         key = CaseKey(result.suite, result.prompt, result.model, result.case_id)
         self.outcomes[result.outcome] += 1
+        if result.outcome == "not_run" and result.fault is not None:
+            self.stopped_early += result.fault.kind == DecidedEarly.kind
         self.cases.setdefault(key, Repeats()).add(result.outcome)
+        if result.cluster is not None:
+            self.clusters[key] = result.cluster
         if result.value is not None:
             self.value.add(key, result.value)
         for evaluation in result.evaluations:
@@ -179,12 +221,15 @@ class Tally:
             values.add(key, evaluation.score.value)
 
     def _add_answer(self, result: Result) -> None:
-        usage = result.usage
-        self.sources[result.source] += 1
         if result.duration_ns is None:
             self.unknown_durations += 1
         else:
             self.durations_ns.append(result.duration_ns)
+        self._add_usage(result)
+
+    def _add_usage(self, result: Result) -> None:
+        usage = result.usage
+        self.sources[result.source] += 1
         self.cost_usd.add(result.cost_usd)
         if result.source == "live":
             self.live_cost_usd.add(result.cost_usd)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,21 @@ import pytest
 from p2re_eval.providers.models import is_pulled, known_model, model_file, models_folder
 
 pytest_plugins = ["pytester"]
+
+SERVER = """\
+import sys
+import xllamacpp as xlc
+
+params = xlc.CommonParams()
+params.model.path = sys.argv[1]
+params.n_ctx = 2048
+params.n_parallel = 1
+params.n_predict = 100
+params.cpuparams.n_threads = 1
+server = xlc.Server(params)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
 
 # Said once, before any test gets a home of its own: the model stays where it was pulled.
 os.environ["P2RE_MODELS"] = str(models_folder())
@@ -51,8 +69,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("P2RE_DB", str(home / "p2re.db"))
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -73,3 +90,33 @@ def embedded_model() -> Path:
     if not is_pulled(model):
         pytest.skip("run: p2re models pull smollm2-135m")
     return model_file(model)
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[str]:
+    """The address of the embedded model, served in a process of its own."""
+    pytest.importorskip("xllamacpp")
+    model = known_model("smollm2-135m")
+    if not is_pulled(model):
+        pytest.skip("run: p2re models pull smollm2-135m")
+    command = [sys.executable, "-c", SERVER, str(model_file(model))]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        said = (line.strip() for line in process.stdout)
+        yield next(line for line in said if line.startswith("http"))
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()

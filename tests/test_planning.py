@@ -84,17 +84,17 @@ def test_runs_come_variant_by_variant_with_repeats_side_by_side(plan: Plan) -> N
         ),
         (
             "prompt: route\ncases: [{id: a, inputs: {ticket: t}}]\n",
-            "s.yaml: the prompt 'route' names no model; add `models: [PROVIDER/NAME]`",
+            "s.yaml:1:9: the prompt 'route' names no model; add `models: [PROVIDER/NAME]`",
         ),
         (
             "prompt: route\nmodels: [scripted/a]\ncases:\n  - {id: a, inputs: {tickt: t}}\n",
-            "s.yaml:4:5: case 'a': unknown input 'tickt'; did you mean 'ticket'?\n"
-            "s.yaml:4:5: case 'a': input 'ticket' is missing; the prompt 'route' requires it",
+            "s.yaml:4:5: case 'a': input 'ticket' is missing; the prompt 'route' requires it\n"
+            "s.yaml:4:22: case 'a': unknown input 'tickt'; did you mean 'ticket'?",
         ),
         (
             "prompt: route\nmodels: [scripted/a]\nscorers: [equals]\n"
             "cases: [{id: a, inputs: {ticket: t}}]\n",
-            "s.yaml:4:9: case 'a' has no `expected`, which equals compares with; add it",
+            "s.yaml:4:9: case 'a': no `expected`, which equals compares with; add it",
         ),
         (
             "prompt: route\nmodels: [scripted/a]\nscorers:\n  - equls\n"
@@ -201,3 +201,94 @@ def test_csv_cells_that_are_something_else_stay_text_and_are_refused(plan: Plan)
         "case 'a': input 'ok': \"yes\" is not of type \"boolean\"",
         "case 'a': input 'list': \"[1\" is not of type \"array\"",
     ]
+
+
+def _mistakes(plan: Plan, suite: str, **written: str) -> list[str]:
+    with pytest.raises(DefinitionErrors) as caught:
+        plan(suite, **written)
+    return str(caught.value).splitlines()
+
+
+def test_one_kind_of_mistake_does_not_hide_the_others_of_its_file(plan: Plan) -> None:
+    """Misspelt keys, scorers, options, prompts and inputs are all said at once; what a broken part
+    would have given is not asked for as well."""
+    suite = """\
+        prompts: [route, rout]
+        models: [scripted/a, scriptd/b, c]
+        scorers:
+          - contians: hi
+          - not-contains:
+              text: x
+              txt: hi
+        gates: [pass_rat >= 1, mean(lost) >= 1]
+        cases:
+          - id: a
+            inputs:
+              ticket: t
+              tickt: t
+          - {id: b, inputz: {ticket: t}}
+          - {id: c, inputs: {}}
+        """
+    assert _mistakes(plan, suite) == [
+        "s.yaml:1:18: no prompt is called 'rout'; did you mean 'route'?",
+        "s.yaml:2:22: no provider is called 'scriptd'; did you mean 'scripted'?",
+        "s.yaml:2:33: the model 'c' must be PROVIDER/NAME, such as local/smollm2-135m",
+        "s.yaml:4:5: unknown scorer 'contians'; did you mean 'contains'?",
+        "s.yaml:7:7: 'contains' has no option 'txt'; did you mean 'text'?",
+        "s.yaml:8:9: unknown gate 'pass_rat'; did you mean 'pass_rate'?",
+        "s.yaml:13:7: case 'a': unknown input 'tickt'; did you mean 'ticket'? (prompt 'route')",
+        "s.yaml:14:13: unknown key 'inputz'; did you mean 'inputs'?",
+    ]
+
+
+def test_a_mistake_that_many_cases_share_is_said_once(plan: Plan) -> None:
+    """A misspelt column of three hundred rows is one mistake, in the header."""
+    suite = "prompt: route\nmodels: [scripted/a]\ndataset: d.csv\n"
+    rows = "".join(f"case-{n},x\n" for n in range(300))
+    assert _mistakes(plan, suite, csv=f"id,tickt\n{rows}") == [
+        "d.csv:1:4: case 'case-0' and 299 more: unknown input 'tickt'; did you mean 'ticket'?",
+        "d.csv:2: case 'case-0' and 299 more: input 'ticket' is missing; the prompt 'route' "
+        "requires it",
+    ]
+
+
+def test_of_one_datasets_own_mistakes_twenty_are_spelled_out(plan: Plan) -> None:
+    """A column of wrong values does not fill the screen."""
+    suite = "prompt: typed\nmodels: [scripted/a]\ndataset: d.csv\n"
+    rows = "".join(f"no{n},1,true,[],1\n" for n in range(50))
+    said = _mistakes(plan, suite, csv=f"n,x,ok,list,maybe\n{rows}")
+    assert said[0] == "d.csv:2: case 'row-0001': input 'n': \"no0\" is not of type \"integer\""
+    assert said[20:] == ["d.csv: and 30 more mistakes in this file"]
+
+
+def test_a_mistake_in_the_defaults_points_there(plan: Plan) -> None:
+    """What every case inherits is wrong in one place."""
+    suite = """\
+        prompt: route
+        models: [scripted/a]
+        defaults: {inputs: {tickt: t}}
+        cases: [{inputs: {ticket: a}}, {inputs: {ticket: b}}]
+        """
+    assert _mistakes(plan, suite) == [
+        "s.yaml:3:21: case 'a' and 1 more: unknown input 'tickt'; did you mean 'ticket'?"
+    ]
+
+
+def test_a_row_of_json_has_columns_too(plan: Plan, tmp_path: Path) -> None:
+    """The key that is unknown, and the value of the wrong type."""
+    (tmp_path / "d.jsonl").write_text(
+        '{"id": "a", "inputs": {"ticket": 5}}\n{"id": "b", "inputs": {"ticket": "t", "tickt": 1}}'
+    )
+    assert _mistakes(plan, "prompt: route\nmodels: [scripted/a]\ndataset: d.jsonl\n") == [
+        "d.jsonl:1:34: case 'a': input 'ticket': 5 is not of type \"string\"",
+        "d.jsonl:2:39: case 'b': unknown input 'tickt'; did you mean 'ticket'?",
+    ]
+
+
+def test_a_mistake_in_a_prompt_names_its_file_from_the_root_folder(
+    plan: Plan, tmp_path: Path
+) -> None:
+    """As suites are named: short, and the same on every machine."""
+    (tmp_path / "prompts" / "bad.yaml").write_text("mesages: []\n")
+    (said, *_) = _mistakes(plan, "prompt: bad\ncases: [{inputs: {}}]\n")
+    assert said == "prompts/bad.yaml:1:1: unknown key 'mesages'; did you mean 'messages'?"

@@ -10,15 +10,21 @@ import click
 from p2re_eval.errors import P2REError
 
 _COMMANDS = {
+    "capture": "p2re_eval.cli.capture:capture",
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
+    "import": "p2re_eval.cli.imports:imports",
     "init": "p2re_eval.cli.init:init",
+    "merge": "p2re_eval.cli.merge:merge",
     "models": "p2re_eval.cli.models:models",
     "prompts": "p2re_eval.cli.prompts:prompts",
     "providers": "p2re_eval.cli.providers:providers",
     "record": "p2re_eval.cli.record:record",
     "run": "p2re_eval.cli.run:run",
+    "stats": "p2re_eval.cli.stats:stats",
     "schema": "p2re_eval.cli.schema:schema",
+    "serve": "p2re_eval.cli.serve:serve",
+    "sync": "p2re_eval.cli.sync:sync",
     "traces": "p2re_eval.cli.traces:traces",
 }
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import importlib.metadata
 import json
-import os
 import platform
 import sqlite3
 import sys
@@ -18,11 +17,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from p2re_eval.cli.database import existing_store
-from p2re_eval.errors import DefinitionErrors, GitError, P2REError, ProviderTimeout
+from p2re_eval.errors import DefinitionErrors, GitError, P2REError, PluginError, ProviderTimeout
 from p2re_eval.quantities import count_text
 
 if TYPE_CHECKING:
     from p2re_eval.interfaces import Provider, ProviderContext, ProviderFactory
+    from p2re_eval.plugins import Plugins
     from p2re_eval.store.health import StoreHealth
 
 Verdict = Literal["ok", "warning", "broken"]
@@ -64,8 +64,18 @@ def doctor(root: Path, db: Path | None, as_json: bool) -> None:
 
 def examine(root: Path, db: Path | None) -> Iterator[Finding]:
     """Every finding; a fault in one area does not hide the others."""
-    for look in (_environment, _git, _prompts, _suites, _providers):
-        yield from look(root)
+    yield from _environment()
+    yield from _git(root)
+    from p2re_eval.plugins import Plugins
+
+    plugins = Plugins()
+    try:
+        plugins.add_project(root)
+    except PluginError as error:
+        yield Finding("project", "plug-in", "broken", str(error))
+    yield from _prompts(root, plugins)
+    yield from _suites(root, plugins)
+    yield from _providers(root, plugins)
     yield from _database(db)
 
 
@@ -83,7 +93,7 @@ def _print(findings: list[Finding]) -> None:
             click.echo(f"{'':<{room + 12}}{line}")
 
 
-def _environment(root: Path) -> Iterator[Finding]:
+def _environment() -> Iterator[Finding]:
     version = importlib.metadata.version("p2re-eval")
     yield Finding("environment", "p2re-eval", "ok", version)
     yield Finding("environment", "Python", "ok", f"{platform.python_version()}, {sys.executable}")
@@ -104,37 +114,39 @@ def _git(root: Path) -> Iterator[Finding]:
     yield Finding("project", "git", "ok", state + dirty)
 
 
-def _prompts(root: Path) -> Iterator[Finding]:
-    from p2re_eval.plugins import Plugins
+def _prompts(root: Path, plugins: Plugins) -> Iterator[Finding]:
     from p2re_eval.prompts.library import PromptLibrary
 
     folder = root / "prompts"
     if not folder.is_dir():
         yield Finding("project", "prompts", "warning", "no folder prompts/; `p2re init` makes one")
         return
-    found, mistakes = PromptLibrary(folder, prepare=Plugins().prepare).load_all()
+    found, mistakes = PromptLibrary(folder, root=root, prepare=plugins.prepare).load_all()
     if found or not mistakes:
         yield Finding("project", "prompts", _some(found), count_text(len(found), "prompt"))
     for mistake in mistakes:
-        where = str(mistake).removeprefix(f"{root}{os.sep}")
-        yield Finding("project", "prompt", "broken", where)
+        yield Finding("project", "prompt", "broken", str(mistake))
 
 
 def _some(found: Sized) -> Verdict:
     return "ok" if found else "warning"
 
 
-def _suites(root: Path) -> Iterator[Finding]:
-    from p2re_eval.suites.load import is_suite, load_suite
+def _suites(root: Path, plugins: Plugins) -> Iterator[Finding]:
+    from p2re_eval.planning import Planner
+    from p2re_eval.prompts.library import PromptLibrary
+    from p2re_eval.suites.load import is_suite, read_suite
 
     folder = root / "suites"
     if not folder.is_dir():
         yield Finding("project", "suites", "warning", "no folder suites/; `p2re init` makes one")
         return
+    library = PromptLibrary(root / "prompts", root=root, prepare=plugins.prepare)
+    planner = Planner(root, library, plugins.scorers, plugins.providers)
     suites, mistakes = [], []
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and is_suite(path)):
         try:
-            suites.append(load_suite(path, root=root))
+            suites.append(planner.plan(*read_suite(path, root=root)).suite)
         except DefinitionErrors as error:
             mistakes.append(str(error))
     cases = sum(len(suite.cases) for suite in suites)
@@ -145,12 +157,11 @@ def _suites(root: Path) -> Iterator[Finding]:
         yield Finding("project", "suite", "broken", mistake)
 
 
-def _providers(root: Path) -> Iterator[Finding]:
+def _providers(root: Path, plugins: Plugins) -> Iterator[Finding]:
     from p2re_eval.clock import SystemClock
     from p2re_eval.interfaces import ProviderContext
-    from p2re_eval.plugins import Plugins
 
-    factories = Plugins().providers
+    factories = plugins.providers
     context = ProviderContext(root=root, clock=SystemClock())
     used = _used(root)
     idle = 0

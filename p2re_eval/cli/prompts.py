@@ -13,6 +13,7 @@ from p2re_eval.errors import DefinitionErrors, UsageError
 
 if TYPE_CHECKING:
     from p2re_eval.cli.prompt_diff import Section
+    from p2re_eval.interfaces import Environment
     from p2re_eval.prompts import PromptLibrary
     from p2re_eval.records import JSON, Message, ModelSettings, PromptTemplate, TemplateMessage
 
@@ -214,11 +215,16 @@ def log(name: str, folder: Path, as_json: bool) -> None:
 
 
 def _library(folder: Path) -> PromptLibrary:
-    """The folder's prompts, with the filters of installed plug-ins."""
+    """The folder's prompts, with the filters of installed plug-ins and the project's own."""
     from p2re_eval.plugins import Plugins
     from p2re_eval.prompts import PromptLibrary
 
-    return PromptLibrary(folder, prepare=lambda environment: Plugins().prepare(environment))
+    def prepare(environment: Environment) -> None:
+        plugins = Plugins()
+        plugins.add_project(folder.resolve().parent)
+        plugins.prepare(environment)
+
+    return PromptLibrary(folder, prepare=prepare)
 
 
 def _read_inputs(

@@ -41,7 +41,9 @@ def _rows(root: Path) -> Iterator[dict[str, JSON]]:
     from p2re_eval.plugins import Plugins
 
     context = ProviderContext(root=root, clock=SystemClock())
-    for name, factory in sorted(Plugins().providers.items()):
+    plugins = Plugins()
+    plugins.add_project(root)
+    for name, factory in sorted(plugins.providers.items()):
         provider = factory(context)
         told = getattr(provider, "requirements", Requirements)()
         asyncio.run(provider.close())
@@ -65,6 +67,7 @@ def _is_ready(told: Requirements) -> bool:
     from p2re_eval.providers.keys import is_set
 
     reachable = bool(told.base_url or not told.variables)
+    reachable = reachable and not told.missing
     return reachable and (not told.needed or any(is_set(name) for name in told.needed))
 
 

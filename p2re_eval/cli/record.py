@@ -57,6 +57,7 @@ def record(
     )
     harness = Harness(settings)
     try:
+        harness.plugins.add_project(root)
         plans = [harness.plan(path.resolve()) for path in suites]
         broken = [plan.suite.path for plan in plans if not _record_suite(harness, plan)]
         _finish(harness)

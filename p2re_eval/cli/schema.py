@@ -1,4 +1,4 @@
-"""``p2re schema``: the JSON Schemas of prompt and suite files, for editors."""
+"""``p2re schema``: the JSON Schemas of prompt and suite files, and of JSON reports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 SCHEMAS = Path(".p2re/schemas")
 _KINDS = {"prompt": "prompts", "suite": "suites"}
-"""Each kind of file, with the folder it usually lies in."""
+"""Each kind of file that people write, with the folder it usually lies in."""
+REPORT = "report"
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(list(_KINDS)), required=False)
+@click.argument("kind", type=click.Choice([*_KINDS, REPORT]), required=False)
 @click.option(
     "--out",
     default=str(SCHEMAS),
@@ -29,15 +30,19 @@ _KINDS = {"prompt": "prompts", "suite": "suites"}
 def schema(kind: str | None, out: str) -> None:
     """Write JSON Schemas, with which editors check YAML files.
 
-    Both kinds, or the one that is named; the line printed for each ties a file to its schema.
+    Of prompts and suites, or of the kind that is named; the line printed for each ties a file to
+    its schema. `report` describes what --p2re-report X.json writes.
     """
     kinds = [kind] if kind else list(_KINDS)
     if out == "-":
         if kind is None:
-            raise click.UsageError("`--out -` prints one schema; say `prompt` or `suite`.")
+            raise click.UsageError("`--out -` prints one schema; say `prompt`, `suite`, `report`.")
         click.echo(schema_text(kind), nl=False)
         return
     for file, kind in zip(write_schemas(Path(out), kinds), kinds, strict=True):
+        if kind == REPORT:
+            click.echo(f"wrote {file}")
+            continue
         click.echo(f"wrote {file}; the first line of a file in {_KINDS[kind]}/:")
         click.echo(f"    {modeline(file, Path(_KINDS[kind]))}")
 
@@ -75,6 +80,10 @@ def schema_text(kind: str) -> str:
 
 def _schema(kind: str) -> dict[str, JSON]:
     # the formats bring pydantic and Jinja with them, which `p2re --help` can do without
+    if kind == REPORT:
+        from p2re_eval.report.json_file import report_schema
+
+        return report_schema()
     if kind == "prompt":
         from p2re_eval.prompts.format import PromptFile as Format
     else:

@@ -11,7 +11,7 @@ from p2re_eval.clock import new_span_id, new_trace_id
 from p2re_eval.engine.calls import Answer, Caller
 from p2re_eval.engine.landing import Landing
 from p2re_eval.errors import NotRecorded, NotRun, ProviderError, StoreError, StoreLocked
-from p2re_eval.interfaces import Clock
+from p2re_eval.interfaces import Clock, Provider
 from p2re_eval.records import JSON, Completion, Fault, RenderedPrompt, Source, Span, Trace, run_key
 
 
@@ -135,12 +135,10 @@ class Runner:
 
     def _key(self, prompt: RenderedPrompt, repeat: int) -> str:
         try:
-            identity = self._caller.providers.get(prompt.model.provider or "").identity(
-                prompt.model
-            )
+            provider = self._caller.providers.get(prompt.model.provider or "")
+            return key_of(provider, prompt, repeat)
         except ProviderError:
             return ""
-        return run_key(prompt, repeat=repeat, identity=identity)
 
     def _replay(self, run: Run) -> Answered:
         trace = self._begun(run, "")
@@ -158,9 +156,9 @@ class Runner:
         except ProviderError as error:
             trace = turn.trace or self._begun(run, key)
             return self._finish(_failed(trace, error, self._clock))
-        except (asyncio.CancelledError, NotRun):
+        except (asyncio.CancelledError, NotRun) as error:
             if turn.trace is not None:
-                self._finish(_interrupted(turn.trace, self._clock))
+                self._finish(_interrupted(turn.trace, error, self._clock))
             raise
         assert turn.trace is not None
         return self._finish(_answered(turn.trace, answer, self._clock))
@@ -205,6 +203,11 @@ class Runner:
             tags=run.tags,
             metadata=run.metadata,
         )
+
+
+def key_of(provider: Provider, prompt: RenderedPrompt, repeat: int) -> str:
+    """The key that a run of this prompt is found by. Raises ProviderError."""
+    return run_key(prompt, repeat=repeat, identity=provider.identity(prompt.model))
 
 
 class _Turn:
@@ -291,7 +294,8 @@ def _failed(trace: Trace, error: ProviderError, clock: Clock) -> Trace:
     return trace.model_copy(update={**update, "attempts": error.attempts})
 
 
-def _interrupted(trace: Trace, clock: Clock) -> Trace:
-    fault = Fault(kind="interrupted", message="the session was stopped before the answer came")
+def _interrupted(trace: Trace, error: BaseException, clock: Clock) -> Trace:
+    why = str(error) or "the session was stopped before the answer came"
+    fault = Fault(kind="interrupted", message=why)
     update = {"status": "ABANDONED", "end_ns": clock.now_ns(), "fault": fault}
     return trace.model_copy(update=update)

@@ -16,7 +16,7 @@ from p2re_eval.pipeline import Harness
 from p2re_eval.planning import PlannedRun
 from p2re_eval.records import JSON, Case, PromptTemplate, Result
 from p2re_eval.scorers.binding import BoundScorer, Scorer
-from p2re_eval.suites.load import read_suite
+from p2re_eval.suites.load import parse_suite
 from p2re_eval.suites.write import case_entry, scorer_entry, suite_text
 
 GRACE_S = 5.0
@@ -68,7 +68,7 @@ def start_evaluation(
     listed, own = _split(scorers, bench.harness.plugins.scorers)
     text = _document(prompt, cases, listed, models, repeat)
     try:
-        suite = read_suite(text, name=f"{name}.yaml", root=bench.root)
+        suite = parse_suite(text, name=f"{name}.yaml", root=bench.root)
         suite = suite.model_copy(update={"name": name, "path": name})
         plan = bench.harness.planner.plan(suite)
     except DefinitionErrors as error:
@@ -76,7 +76,7 @@ def start_evaluation(
     runs = [replace(run, scorers=(*run.scorers, *own)) for run in plan.runs]
     experiment = new_experiment(name, suites=(name,), planned=len(runs))
     assert bench.store
-    return Evaluating(bench, bench.harness.for_experiment(experiment), runs, suite_text=text)
+    return Evaluating(bench, bench.harness.beside(experiment, apart=True), runs, suite_text=text)
 
 
 class Evaluating:

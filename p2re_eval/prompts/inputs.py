@@ -115,7 +115,10 @@ class InputChecker:
             self._validator(schema)
         except ValueError as error:
             message = getattr(error, "message", str(error).splitlines()[0])
-            return _short(message), tuple(getattr(error, "instance_path", ()))
+            steps = tuple(getattr(error, "instance_path", ()))
+            if steps[-1:] == ("type",):
+                message = _type_sentence(getattr(error, "instance", None)) or message
+            return _short(message), steps
         return None
 
     def _validator(self, schema: JSON) -> Any:
@@ -126,6 +129,18 @@ class InputChecker:
 
             self._validators[key] = jsonschema_rs.validator_for(schema, retriever=_refuse_fetching)
         return self._validators[key]
+
+
+_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
+
+
+def _type_sentence(given: object) -> str:
+    """Which of JSON's seven types was meant, where one name or several were given."""
+    names = given if isinstance(given, list) else [given]
+    for name in names:
+        if isinstance(name, str) and name not in _TYPES:
+            return f"'{name}' is no type{did_you_mean(name, _TYPES)}"
+    return ""
 
 
 _NOTES = frozenset({"type", "required", "title", "description"})

@@ -42,15 +42,20 @@ class PromptLibrary:
 
     A prompt is re-read when its file or one of its partials has changed on disk; what was read from
     a git revision stays. ``prepare`` adds plug-ins' filters and globals to the Jinja environment.
+    Messages name files from ``root`` on.
     """
 
     def __init__(
-        self, folder: Path, *, prepare: Callable[[jinja2.Environment], None] | None = None
+        self,
+        folder: Path,
+        *,
+        root: Path | None = None,
+        prepare: Callable[[jinja2.Environment], None] | None = None,
     ) -> None:
         self.folder = folder
         self._prepare = prepare
         self._checker = InputChecker()
-        self._tree = WorkingTree(folder)
+        self._tree = WorkingTree(folder, root)
         self._names: dict[str, tuple[Stamp, str]] = {}
         self._loaded: dict[str, tuple[dict[str, Stamp], PromptTemplate]] = {}
         self._at_revision: dict[tuple[str, str], PromptTemplate] = {}
@@ -102,11 +107,14 @@ class PromptLibrary:
         return templates, ordered
 
     def check_inputs(
-        self, template: PromptTemplate, inputs: Mapping[str, JSON]
+        self, template: PromptTemplate, inputs: Mapping[str, JSON], *, whole: bool = True
     ) -> list[InputProblem]:
-        """What is wrong with these inputs: unknown, missing, or against their JSON Schema."""
+        """What is wrong with these inputs: unknown, missing, or against their JSON Schema.
+
+        Unless they are ``whole``, none of them is missing.
+        """
         declared = Declared.by(template.name, template.inputs, template.messages)
-        return self._checker.problems(declared, inputs)
+        return self._checker.problems(declared, inputs, needed=None if whole else ())
 
     def render(
         self,

@@ -29,7 +29,14 @@ from p2re_eval.prompts.reach import Partials
 from p2re_eval.prompts.sandbox import is_literal, without_last_newline
 from p2re_eval.prompts.sources import Source
 from p2re_eval.prompts.versions import version_of
-from p2re_eval.records import Example, Place, PromptTemplate, TemplateMessage, TemplatePart
+from p2re_eval.records import (
+    Example,
+    ModelSettings,
+    Place,
+    PromptTemplate,
+    TemplateMessage,
+    TemplatePart,
+)
 
 _MOST_FACTS = 4096
 
@@ -105,6 +112,7 @@ class _Loading:
         name = file.name or stem
         messages = tuple(self._messages())
         declared = Declared.by(name, file.inputs, messages)
+        self._check_model()
         self._check_inputs(declared)
         self._check_schemas()
         self._check_texts(declared)
@@ -268,6 +276,15 @@ class _Loading:
                 for problem in checker.value_problems(name, entry["default"], declared):
                     what = f"the default of {problem.what}"
                     self._note(problem.kind, what, "inputs", name, "default", *problem.steps[1:])
+
+    def _check_model(self) -> None:
+        """The settings again, more strictly: a number in quotes would change its type unseen."""
+        settings = self._document.value.get("model")
+        if isinstance(settings, dict):
+            try:
+                self._document.parse(ModelSettings, settings, "model", strict=True)
+            except DefinitionErrors as error:
+                self._mistakes += error.errors
 
     def _check_schemas(self) -> None:
         if self._file.output:

@@ -43,9 +43,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class WorkingTree:
-    """The files on disk."""
+    """The files on disk; messages name them from ``root`` on where they lie below it."""
 
     folder: Path
+    root: Path | None = None
     commit: None = None
 
     def prompt_files(self) -> list[str]:
@@ -68,8 +69,11 @@ class WorkingTree:
         return file.read_bytes() if file.is_file() else None
 
     def shown(self, path: str) -> str:
-        """The path as the user gave the folder."""
-        return str(self.folder / path)
+        """The path from the root folder on, else as the user gave the folder."""
+        file = self.folder / path
+        if self.root is not None and file.is_relative_to(self.root):
+            return file.relative_to(self.root).as_posix()
+        return str(file)
 
 
 @dataclass(frozen=True)

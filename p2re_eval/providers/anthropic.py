@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from p2re_eval.errors import NotFound, Unsupported
@@ -10,7 +10,7 @@ from p2re_eval.interfaces import ProviderContext, Requirements
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, key_for
+from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
 from p2re_eval.providers.messages_answer import cache_writes, read_message
 from p2re_eval.providers.messages_request import DEFAULT_MAX_TOKENS, OWN_KEYS, messages_body
 from p2re_eval.providers.messages_schema import answer_tool
@@ -66,20 +66,27 @@ class AnthropicProvider:
         if taken:
             raise call.fault(Unsupported, f"'{taken[0]}' cannot be set in extra; remove it")
         messages_body(call, prompt, stream=False)
-        _check_key(call)
+        check_key(call, call.no_key)
 
     def identity(self, model: ModelSettings) -> str:
         """The address the environment chose, since a prompt without ``base_url`` does not say."""
-        chosen = "" if model.base_url else chosen_base_url(ANTHROPIC).rstrip("/")
-        return "" if chosen.removesuffix("/v1") == ANTHROPIC.base_url else chosen
+        return chosen_identity(ANTHROPIC, model)
+
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """Every key at every address that the environment names."""
+        return [spot.name for spot in spots(ANTHROPIC, model.base_url)]
 
     async def complete(
-        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model)
-        _check_key(call)
+        call = self._call(model, lane=lane)
+        check_key(call, call.no_key)
         body = encoded(call, messages_body(call, prompt, stream=bool(model.stream)))
         tool = answer_tool(prompt)
         exchange = Exchange(
@@ -104,7 +111,7 @@ class AnthropicProvider:
         Raises ProviderError when calls would fail.
         """
         call = self._call(ModelSettings(provider=self.name), "/models")
-        _check_key(call)
+        check_key(call, call.no_key)
         reply = await self._http.get(call, _headers(call, None))
         listed = decoded(call, reply.body or b"")
         models = listed.get("data") if isinstance(listed, dict) else None
@@ -116,14 +123,18 @@ class AnthropicProvider:
         """Close the connections."""
         await self._http.close()
 
-    def _call(self, model: ModelSettings, path: str = "/messages") -> Call:
-        url = _address(model.base_url or chosen_base_url(ANTHROPIC) or ANTHROPIC.base_url, path)
-        key = key_for(ANTHROPIC, url)
-        return Call(self.name, model.name or "", url, secret=key.secret, key_name=key.name)
-
-
-def _check_key(call: Call) -> None:
-    check_key(call, key_for(ANTHROPIC, call.url).refusal)
+    def _call(self, model: ModelSettings, path: str = "/messages", lane: int = 0) -> Call:
+        spot = spots(ANTHROPIC, model.base_url)[lane]
+        url = _address(spot.base_url, path)
+        key = key_for(ANTHROPIC, url, spot.number)
+        return Call(
+            self.name,
+            model.name or "",
+            url,
+            secret=key.secret,
+            key_name=key.name,
+            no_key=key.refusal,
+        )
 
 
 class _Told:

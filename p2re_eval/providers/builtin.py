@@ -18,6 +18,9 @@ def register_providers(register: Callable[[str, ProviderFactory], None]) -> None
     register("anthropic", _anthropic)
     register("gemini", _gemini)
     register("vertex", _vertex)
+    register("bedrock", _bedrock)
+    register("cohere", _cohere)
+    register("litellm", _litellm)
     register("ollama", _ollama)
     register("local", _local)
     register("function", _function)
@@ -50,6 +53,24 @@ def _vertex(context: ProviderContext) -> Provider:
     from p2re_eval.providers.vertex import LOCATION_NAME, PROJECT_NAME, vertex_service
 
     return GeminiProvider(context, vertex_service, variables=(PROJECT_NAME, LOCATION_NAME))
+
+
+def _bedrock(context: ProviderContext) -> Provider:
+    from p2re_eval.providers.bedrock import BedrockProvider
+
+    return BedrockProvider(context)
+
+
+def _cohere(context: ProviderContext) -> Provider:
+    from p2re_eval.providers.cohere import CohereProvider
+
+    return CohereProvider(context)
+
+
+def _litellm(context: ProviderContext) -> Provider:
+    from p2re_eval.providers.litellm import LiteLLMProvider
+
+    return LiteLLMProvider(context)
 
 
 def _ollama(context: ProviderContext) -> Provider:

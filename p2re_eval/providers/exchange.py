@@ -14,10 +14,11 @@ from p2re_eval.errors import (
     ProviderError,
     TruncatedResponse,
 )
-from p2re_eval.providers.http import Event, HttpClient, decoded
+from p2re_eval.providers.event_readers import Event, Reader
+from p2re_eval.providers.http import HttpClient, decoded
 from p2re_eval.providers.http_faults import Call, refusal
 from p2re_eval.providers.prices import CacheWrites, cost_usd
-from p2re_eval.records import JSON, Completion, ModelSettings
+from p2re_eval.records import JSON, Completion, ModelSettings, Usage
 
 
 class StreamedAnswer(Protocol):
@@ -76,9 +77,9 @@ class Exchange:
         stream: StreamedAnswer,
         on_text: Callable[[str], None] | None,
         *,
-        lines: bool = False,
+        reader: Reader | None = None,
     ) -> Completion:
-        """The answer as it arrives, by events or by ``lines`` of JSON.
+        """The answer as it arrives, by server-sent events unless ``reader`` finds others.
 
         Raises ProviderError, with the text so far as its ``partial``.
         """
@@ -87,7 +88,7 @@ class Exchange:
             if event.data == "[DONE]":
                 stream.done()
                 return True
-            piece = stream.add(self._chunk(event, stream))
+            piece = stream.add(self._chunk(event))
             if self._first_token_ns is None and stream.begun:
                 self._first_token_ns = self._now_ns()
             if piece and on_text is not None:
@@ -96,16 +97,17 @@ class Exchange:
 
         try:
             reply = await self._http.post(
-                self._call, self._headers, body, on_event=receive, lines=lines
+                self._call, self._headers, body, on_event=receive, reader=reader
             )
+            self._keep_limits(reply.headers)
+            if reply.body is None:
+                return stream.completion()
         except ProviderError as error:
             if stream.ended and isinstance(error, (TruncatedResponse, ConnectionFailed)):
                 return stream.completion()
-            error.partial = stream.text or error.partial
+            arrived = stream.text or error.partial
+            error.partial = self._call.without_secrets(arrived) if arrived else None
             raise
-        self._keep_limits(reply.headers)
-        if reply.body is None:
-            return stream.completion()
         # The service did not stream after all.
         completion = self._read(self._call, decoded(self._call, reply.body))
         if on_text is not None and completion.text:
@@ -113,13 +115,19 @@ class Exchange:
         return completion
 
     def measured(
-        self, completion: Completion, model: ModelSettings, *, writes: CacheWrites | None = None
+        self,
+        completion: Completion,
+        model: ModelSettings,
+        *,
+        writes: CacheWrites | None = None,
+        billed: Usage | None = None,
     ) -> Completion:
-        """The completion with its cost, times and rate limits."""
+        """The completion with its cost, times and rate limits; ``billed`` are the tokens to pay for
+        where these are not simply those used."""
         ended_ns, first_ns = self._now_ns(), self._first_token_ns
         cost = cost_usd(
             model,
-            completion.usage,
+            billed or completion.usage,
             answered_as=completion.model,
             url=self._call.url,
             writes=writes,
@@ -133,20 +141,17 @@ class Exchange:
             }
         )
 
-    def _chunk(self, event: Event, stream: StreamedAnswer) -> JSON:
+    def _chunk(self, event: Event) -> JSON:
         if not event.data.strip():
             return {}
         try:
             payload = decoded(self._call, event.data.encode("utf-8", "surrogatepass"))
-        except MalformedResponse as error:
+        except MalformedResponse:
             if event.cut:
                 return {}
-            error.partial = stream.text or None
             raise
         if event.name == "error":
-            refused = refusal(self._call, 200, {}, payload)
-            refused.partial = stream.text or None
-            raise refused
+            raise refusal(self._call, 200, {}, payload)
         return payload
 
     def _keep_limits(self, headers: Mapping[str, str]) -> None:

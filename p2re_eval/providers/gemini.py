@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.embeddings import embedded, gemini_embedding, read_gemini
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import Key, chosen_base_url, key_for
+from p2re_eval.providers.keys import Key, chosen_base_url, chosen_base_urls, key_for, spots
 from p2re_eval.providers.services import Service
-from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
 GEMINI = Service(
     "gemini",
@@ -90,15 +91,23 @@ class GeminiProvider:
         if model.base_url:
             return ""
         row = self._service()
-        chosen = chosen_base_url(row) or row.base_url
+        chosen = ",".join(sorted(chosen_base_urls(row))) or row.base_url
         return "" if _base_url(chosen) == GEMINI.base_url else chosen
 
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """Every key at every address that the environment names."""
+        return [spot.name for spot in spots(self._service(), model.base_url)]
+
     async def complete(
-        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call, key = self._call(model, _method(model))
+        call, key = self._call(model, _method(model), lane)
         check_key(call, key.refusal)
         body = encoded(call, generate_body(prompt))
         exchange = Exchange(
@@ -113,6 +122,24 @@ class GeminiProvider:
         else:
             answer = await exchange.whole(body)
         return exchange.measured(answer, model)
+
+    async def embed(
+        self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
+    ) -> Embeddings:
+        """Vectors by batchEmbedContents, which Vertex AI does not serve. Raises ProviderError."""
+        call, key = self._call(model, _method(model, "batchEmbedContents"), lane)
+        if self.name != GEMINI.name:
+            raise call.fault(Unsupported, f"{self.name} makes no embeddings; use gemini/NAME")
+        check_key(call, key.refusal)
+        return await embedded(
+            self._http,
+            call,
+            self._authorization(key),
+            gemini_embedding(model, texts),
+            read=read_gemini,
+            model=model,
+            count=len(texts),
+        )
 
     async def diagnose(self) -> str:
         """Whether the key is set and the service lists its models; free of cost.
@@ -132,14 +159,14 @@ class GeminiProvider:
         """Close the connections."""
         await self._http.close()
 
-    def _call(self, model: ModelSettings, path: str) -> tuple[Call, Key]:
+    def _call(self, model: ModelSettings, path: str, lane: int = 0) -> tuple[Call, Key]:
         row = self._service()
-        base_url = model.base_url or chosen_base_url(row) or row.base_url
-        if not base_url:
+        spot = spots(row, model.base_url)[lane]
+        if not spot.base_url:
             what = f"{self.name} has an address for every project; {self.name} {row.note}"
             raise InvalidRequest(what, provider=self.name)
-        url = _address(base_url, path)
-        key = key_for(row, url)
+        url = _address(spot.base_url, path)
+        key = key_for(row, url, spot.number)
         call = Call(
             provider=self.name,
             model=model.name or "",
@@ -157,13 +184,14 @@ class GeminiProvider:
         return {"Authorization": f"Bearer {key.secret}"}
 
 
-def _method(model: ModelSettings) -> str:
+def _method(model: ModelSettings, method: str = "") -> str:
     """``/models/NAME:generateContent``; a name with a folder (``tunedModels/x``) keeps its own."""
     name = model.name or ""
     path = quote(name if "/" in name else f"models/{name}", safe="/@")
     if {".", ".."}.intersection(path.split("/")):
         raise InvalidRequest(f"'{name}' is no model's name; write gemini/NAME", provider="gemini")
-    return f"/{path}:{'streamGenerateContent' if model.stream else 'generateContent'}"
+    usual = "streamGenerateContent" if model.stream else "generateContent"
+    return f"/{path}:{method or usual}"
 
 
 def _address(base_url: str, path: str) -> str:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import ipaddress
 import json
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from p2re_eval.errors import InvalidRequest, MalformedResponse, ProviderError
+from p2re_eval.providers.event_readers import (
+    DamagedStream,
+    Event,
+    EventReader,
+    LineReader,
+    Reader,
+)
 from p2re_eval.providers.http_faults import Call, refusal
 from p2re_eval.records import JSON
 
@@ -24,93 +31,6 @@ CONNECT_TIMEOUT_S = 20.0
 _DECODER = json.JSONDecoder(parse_constant=lambda _name: None)
 
 
-class Event(NamedTuple):
-    """One server-sent event; ``cut`` when the stream ended before the event did."""
-
-    name: str
-    data: str
-    cut: bool = False
-
-
-class EventReader:
-    """Bytes in, server-sent events out, wherever the network cut them.
-
-    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-    """
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._data: list[bytes] = []
-        self._name = b""
-        self._begun = False
-
-    def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The events that these bytes complete."""
-        self._pieces.append(chunk)
-        if b"\n" not in chunk and b"\r" not in chunk:
-            return
-        lines = b"".join(self._pieces).splitlines(keepends=True)
-        # A CR at the very end may be half of a CRLF: it waits for the next bytes.
-        self._pieces = [] if lines[-1].endswith(b"\n") else [lines.pop()]
-        yield from self._read(lines)
-
-    def end(self) -> Iterator[Event]:
-        """The event that was not closed by an empty line before the stream ended."""
-        lines = b"".join(self._pieces).splitlines()
-        self._pieces = []
-        for event in self._read([*lines, b""]):
-            yield event._replace(cut=True)
-
-    def _read(self, lines: list[bytes]) -> Iterator[Event]:
-        for ended in lines:
-            line = ended.rstrip(b"\r\n")
-            if not self._begun:
-                line, self._begun = line.removeprefix(b"\xef\xbb\xbf"), True
-            if not line:
-                yield from self._complete()
-                continue
-            field, _, value = line.partition(b":")
-            if field == b"data":
-                self._data.append(value.removeprefix(b" "))
-            elif field == b"event":
-                self._name = value.removeprefix(b" ")
-
-    def _complete(self) -> Iterator[Event]:
-        data, name = self._data, self._name
-        self._data, self._name = [], b""
-        if data:
-            yield Event(
-                name.decode("utf-8", "replace"), b"\n".join(data).decode("utf-8", "replace")
-            )
-
-
-class LineReader:
-    """Bytes in, one event for every line out: newline-delimited JSON.
-
-    Source: https://github.com/ndjson/ndjson-spec
-    """
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The lines that these bytes complete."""
-        self._pieces.append(chunk)
-        if b"\n" not in chunk:
-            return
-        *lines, rest = b"".join(self._pieces).split(b"\n")
-        self._pieces = [rest] if rest else []
-        for line in lines:
-            if line.strip():
-                yield Event("", line.decode("utf-8", "replace"))
-
-    def end(self) -> Iterator[Event]:
-        """The line that was not closed before the stream ended."""
-        rest, self._pieces = b"".join(self._pieces), []
-        if rest.strip():
-            yield Event("", rest.decode("utf-8", "replace"), cut=True)
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A successful answer: its headers, and its body unless that came as events."""
@@ -121,10 +41,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """Who takes the events of a reply, and whether these are lines or server-sent events."""
+    """Who takes the events of a reply, and who finds them in its bytes."""
 
     on_event: Callable[[Event], bool]
-    lines: bool
+    reader: Reader
 
 
 class HttpClient:
@@ -141,15 +61,15 @@ class HttpClient:
         body: bytes,
         *,
         on_event: Callable[[Event], bool] | None = None,
-        lines: bool = False,
+        reader: Reader | None = None,
     ) -> Reply:
         """Send the body; hand events to ``on_event`` (true: that was the last) or return the body.
 
-        With ``lines`` every line of the reply is an event.
+        ``reader`` finds the events, by default server-sent ones.
         Raises ProviderError: a refusal by status, ConnectionFailed, TruncatedResponse when the
         connection ends early, MalformedResponse when the reply is too large or not HTTP.
         """
-        stream = None if on_event is None else _Stream(on_event, lines)
+        stream = None if on_event is None else _Stream(on_event, reader or EventReader())
         return await self._exchange("POST", call, headers, body, stream)
 
     async def get(self, call: Call, headers: Mapping[str, str]) -> Reply:
@@ -165,22 +85,29 @@ class HttpClient:
         stream: _Stream | None,
     ) -> Reply:
         import aiohttp
+        from yarl import URL
 
         session = self._session or self._opened()
         try:
             async with session.request(
                 method,
-                call.url,
+                # What is percent-encoded stays as it is: a signature may cover it.
+                URL(call.url, encoded="%" in call.url),
                 data=body,
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy(call),
             ) as response:
                 return await _answer(call, response, stream)
+        except DamagedStream as error:
+            what = f"{call.host} sent a damaged stream ({error}); try again"
+            raise call.fault(MalformedResponse, what) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             from p2re_eval.providers.http_connection import broken_connection
 
-            raise broken_connection(call, error) from error
+            # aiohttp's own errors may hold what the service sent: a key that it repeated, too.
+            cause = error if isinstance(error, OSError) else None
+            raise broken_connection(call, error) from cause
 
     async def close(self) -> None:
         """Close every connection."""
@@ -315,21 +242,22 @@ async def _whole(call: Call, response: aiohttp.ClientResponse, largest: int) -> 
         from p2re_eval.providers.http_connection import broken_connection
 
         broken = broken_connection(call, error)
-        broken.partial = b"".join(pieces).decode("utf-8", "replace") or None
-        raise broken from error
+        arrived = b"".join(pieces).decode("utf-8", "replace")
+        broken.partial = call.without_secrets(arrived) or None
+        raise broken from None
     return b"".join(pieces)
 
 
 async def _events(call: Call, response: aiohttp.ClientResponse, stream: _Stream) -> Reply:
     """Hand over the events; a server that does not stream answers with plain JSON instead."""
-    reader = LineReader() if stream.lines else EventReader()
-    beginning = b""
+    reader = stream.reader
+    beginning = b"-" if isinstance(reader, LineReader) else b""
     size = 0
     async for piece in response.content.iter_any():
         size += len(piece)
         if size > LARGEST_REPLY:
             raise _too_large(call, LARGEST_REPLY)
-        if not beginning and not stream.lines:
+        if not beginning:
             beginning = piece.lstrip()
             if beginning[:1] in {b"{", b"["}:
                 rest = await _whole(call, response, LARGEST_REPLY - size)

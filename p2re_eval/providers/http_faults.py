@@ -26,8 +26,10 @@ from p2re_eval.providers.retry_hints import retry_after_s
 from p2re_eval.records import JSON
 
 _LONGEST_MESSAGE = 600
+_REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid")
 _SECRET = re.compile(
     r"\b(?:sk|gsk|xai|key|rk|pk)-[A-Za-z0-9_\-]{8,}|(?i:bearer)\s+[^\s\"',;]+|"
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|AWS4-HMAC-SHA256 [^\"]+|"
     r"\bAIza[A-Za-z0-9_\-]{16,}|\bya29\.[A-Za-z0-9_\-]{8,}"
 )
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
@@ -91,12 +93,12 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: JSON) -> 
     inside a successful reply or a stream; then the body's own code decides. The service's
     ``x-should-retry`` has the last word on ``retryable``.
     """
-    said = _Said.read(body)
+    said = _Said.read(body, headers.get("x-amzn-errortype", ""))
     answered = f"answered {status}" if status >= 400 else "reported an error"
     if status < 400:
         status = said.status()
     kind = said.kind(status)
-    request_id = headers.get("x-request-id") or headers.get("request-id")
+    request_id = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
     what = f"{call.host} {answered}"
     what += f": {said.message}" if said.message else ""
     what += f" (request {request_id})" if request_id else ""
@@ -117,15 +119,16 @@ class _Said:
     everything: str
 
     @classmethod
-    def read(cls, body: JSON) -> _Said:
+    def read(cls, body: JSON, kind: str = "") -> _Said:
+        """``kind`` is the name of the error where a header says it."""
         if isinstance(body, str):
-            return cls(_page_text(body), "", None, body[:4000].lower())
+            return cls(_page_text(body), "", None, f"{kind} {body[:4000]}".lower())
         error = _error_object(body)
         message = _sentence(error, body)
         named = [error.get(key) for key in ("code", "type", "status", "reason")]
         words = " ".join(str(word).lower() for word in named if isinstance(word, str))
         code = next((n for n in named if isinstance(n, int) and 400 <= n < 600), None)
-        everything = json.dumps(body, ensure_ascii=False, default=str)[:8000].lower()
+        everything = f"{kind} {json.dumps(body, ensure_ascii=False, default=str)[:8000]}".lower()
         return cls(message[:_LONGEST_MESSAGE], words, code, everything)
 
     def status(self) -> int:
@@ -159,6 +162,7 @@ _STATUS_OF_WORD = (
     ("authentication", 401),
     ("invalid_api_key", 401),
     ("permission", 403),
+    ("accessdenied", 403),
     ("billing", 402),
     ("timeout_error", 504),
     ("not_found", 404),
@@ -167,6 +171,7 @@ _STATUS_OF_WORD = (
     ("exceed_context", 400),
     ("content_filter", 400),
     ("invalid", 400),
+    ("validation", 400),
 )
 _KIND_OF_STATUS: dict[int, type[ProviderError]] = {
     401: AuthenticationFailed,
@@ -174,13 +179,15 @@ _KIND_OF_STATUS: dict[int, type[ProviderError]] = {
     403: PermissionDenied,
     404: NotFound,
     408: ProviderTimeout,
+    424: ServerFault,
 }
 _KIND_OF_WORDS: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (
         re.compile(
             r"insufficient_quota|billing_hard_limit|billing_not_active|insufficient balance|"
             r"credit balance is too low|insufficient credits|account_deactivated|"
-            r"reached your specified api usage limits|billing_error"
+            r"reached your specified api usage limits|billing_error|too many tokens per day|"
+            r"api calls / month"
         ),
         QuotaExhausted,
     ),
@@ -188,7 +195,8 @@ _KIND_OF_WORDS: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
         re.compile(
             r"context_length_exceeded|exceed_context_size|maximum context length|context window|"
             r"prompt is too long|context_window_exceeded|exceeds the available context|"
-            r"exceed context limit|input token count[^\"]{0,60}(?:exceeds the max|only supports)"
+            r"exceed context limit|input is too long|too many input tokens|"
+            r"input token count[^\"]{0,60}(?:exceeds the max|only supports)"
         ),
         ContextTooLong,
     ),
@@ -199,7 +207,13 @@ _KIND_OF_WORDS: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
         ),
         ContentFiltered,
     ),
-    (re.compile(r"api_key_invalid|invalid_api_key|incorrect api key"), AuthenticationFailed),
+    (
+        re.compile(
+            r"api_key_invalid|invalid_api_key|incorrect api key|unrecognizedclientexception|"
+            r"expiredtoken|invalidsignatureexception|security token included in the request"
+        ),
+        AuthenticationFailed,
+    ),
 )
 _TOO_BIG_EVER = re.compile(r"request too large|tokens must be reduced", re.IGNORECASE)
 

@@ -6,6 +6,8 @@ gives it, ``HOST=VARIABLE`` with commas between entries, and ``HOST=`` for one t
 An entry means https at that host; plain http is allowed by writing ``http://HOST:PORT=VARIABLE``.
 
 A variable ``NAME`` may also be given as ``NAME_FILE``, the path of a file that holds the key.
+Several keys, and several addresses in a base-url variable, stand with commas between them: the
+engine spreads calls over every key at every address.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from p2re_eval.providers.http import is_loopback
+from p2re_eval.records import ModelSettings
 
 KEYS_NAME = "P2RE_KEYS"
 _VARIABLE = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_VERSION = re.compile(r"/v\d+(?:beta|alpha)?$")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -62,8 +66,42 @@ class _Origin(NamedTuple):
     port: int
 
 
-def key_for(owner: KeyOwner, url: str) -> Key:
-    """The key that a call to ``url`` carries, or why it may not be made."""
+class Spot(NamedTuple):
+    """One address and the number of one of the keys that go there; ``name`` shows neither key."""
+
+    base_url: str
+    number: int
+    name: str
+
+
+def spots(owner: KeyOwner, base_url: str | None) -> list[Spot]:
+    """Where and with which key a model can be asked: ``base_url``, else what the environment or
+    the owner says. At least one."""
+    addresses = [base_url] if base_url else chosen_base_urls(owner) or [owner.base_url]
+    found = []
+    for address in addresses:
+        keys = _all_keys(owner, address)
+        named = (f" ({key.name})" if len(keys) > 1 else "" for key in keys)
+        host = _shown(address) if _origin(address) else address
+        found += [Spot(address, n, f"{host}{name}") for n, name in enumerate(named)]
+    return found
+
+
+def key_for(owner: KeyOwner, url: str, number: int = 0) -> Key:
+    """The key that a call to ``url`` carries, or why it may not be made; ``number`` chooses among
+    several."""
+    return _all_keys(owner, url)[number]
+
+
+def _all_keys(owner: KeyOwner, url: str) -> list[Key]:
+    key = _key_for(owner, url)
+    if "," not in key.secret:
+        return [key]
+    secrets = [secret.strip() for secret in key.secret.split(",") if secret.strip()]
+    return [Key(f"{key.name}#{n}", secret) for n, secret in enumerate(secrets, start=1)] or [key]
+
+
+def _key_for(owner: KeyOwner, url: str) -> Key:
     origin = _origin(url)
     main = owner.key_names[0]
     for entry, variable in _entries():
@@ -89,12 +127,27 @@ def is_set(name: str) -> bool:
 
 
 def chosen_base_url(owner: KeyOwner) -> str:
-    """The address in the owner's base-url variable, "" when it is not set."""
-    return os.environ.get(owner.base_url_name, "").strip() if owner.base_url_name else ""
+    """The address in the owner's base-url variable, the first of several, "" when it is not set."""
+    return next(iter(chosen_base_urls(owner)), "")
+
+
+def chosen_base_urls(owner: KeyOwner) -> list[str]:
+    """Every address in the owner's base-url variable."""
+    value = os.environ.get(owner.base_url_name, "") if owner.base_url_name else ""
+    return [address.strip() for address in value.split(",") if address.strip()]
+
+
+def chosen_identity(owner: KeyOwner, model: ModelSettings) -> str:
+    """The addresses that the environment chose, which a prompt without ``base_url`` does not say:
+    they are part of who answers. "" where it chose none but the owner's own."""
+    chosen = [] if model.base_url else chosen_base_urls(owner)
+    own = _VERSION.sub("", owner.base_url)
+    foreign = [address for address in chosen if _VERSION.sub("", address.rstrip("/")) != own]
+    return ",".join(sorted(chosen)) if foreign else ""
 
 
 def _own(owner: KeyOwner) -> set[_Origin | None]:
-    addresses = [owner.base_url, chosen_base_url(owner)]
+    addresses = [owner.base_url, *chosen_base_urls(owner)]
     addresses += [f"https://{host}" for host in owner.own_hosts]
     return {_origin(address) for address in addresses if address}
 

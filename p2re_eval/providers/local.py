@@ -60,6 +60,7 @@ class LocalProvider:
     """
 
     name = "local"
+    free = True
 
     def __init__(self, context: ProviderContext) -> None:
         self.concurrency: int | None = min(MOST_AT_ONCE, os.cpu_count() or 1)

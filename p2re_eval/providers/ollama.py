@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from p2re_eval.errors import NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.event_readers import LineReader
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
@@ -80,7 +81,7 @@ class OllamaProvider:
             now_ns=self._clock.monotonic_ns,
         )
         if prompt.model.stream:
-            answer = await exchange.streamed(body, OllamaStream(call), on_text, lines=True)
+            answer = await exchange.streamed(body, OllamaStream(call), on_text, reader=LineReader())
         else:
             answer = await exchange.whole(body)
         return exchange.measured(answer, prompt.model)

@@ -1,10 +1,11 @@
-"""Chat completions of OpenAI and of every service in the table that speaks its form."""
+"""OpenAI and every service in the table that speaks one of its forms."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
@@ -12,10 +13,11 @@ from p2re_eval.providers.azure import azure_base_url
 from p2re_eval.providers.chat_answer import read_completion
 from p2re_eval.providers.chat_request import OWN_KEYS, LimitName, chat_body
 from p2re_eval.providers.chat_stream import ChatStream
-from p2re_eval.providers.exchange import Exchange, check_key, encoded
+from p2re_eval.providers.embeddings import embedded, openai_embedding, read_openai
+from p2re_eval.providers.exchange import Exchange, StreamedAnswer, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, key_for
+from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
 from p2re_eval.providers.responses_answer import ResponseStream, read_response
 from p2re_eval.providers.responses_request import (
     RESPONSES_OWN_KEYS,
@@ -23,13 +25,38 @@ from p2re_eval.providers.responses_request import (
     responses_body,
 )
 from p2re_eval.providers.services import OPENAI, Service
-from p2re_eval.records import Completion, ModelSettings, RenderedPrompt
+from p2re_eval.providers.text_completions import (
+    TEXT_OWN_KEYS,
+    TextStream,
+    not_one_text,
+    read_text,
+    text_body,
+)
+from p2re_eval.records import JSON, Completion, Embeddings, ModelSettings, RenderedPrompt
 
 _COUNTS_REASONING = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|\d\d))")
 
 
+class _Form(NamedTuple):
+    """One of the forms in which these services are asked, and how its answers are read."""
+
+    own_keys: frozenset[str]
+    cannot_say: Callable[[RenderedPrompt], str | None]
+    read: Callable[[Call, JSON], Completion]
+    stream: Callable[[Call], StreamedAnswer]
+
+
+_ONLY_VECTORS = "this service turns texts into vectors and answers nothing; choose another"
+_FORMS = {
+    "chat": _Form(OWN_KEYS, lambda prompt: None, read_completion, ChatStream),
+    "responses": _Form(RESPONSES_OWN_KEYS, cannot_say, read_response, ResponseStream),
+    "text": _Form(TEXT_OWN_KEYS, not_one_text, read_text, TextStream),
+    "vectors": _Form(OWN_KEYS, lambda prompt: _ONLY_VECTORS, read_completion, ChatStream),
+}
+
+
 class OpenAIProvider:
-    """Chat completions over HTTP, of one service of the table.
+    """Chat completions, Responses or text completions over HTTP, of one service of the table.
 
     The address is the model's ``base_url``, else the one in the service's base-url variable, else
     the service's own. ``keys`` decides which key goes there.
@@ -42,11 +69,7 @@ class OpenAIProvider:
         self._service = service
         self._clock = context.clock
         self._http = HttpClient()
-        responses = service.form == "responses"
-        self._own_keys = RESPONSES_OWN_KEYS if responses else OWN_KEYS
-        self._read = read_response if responses else read_completion
-        self._stream: type[ResponseStream | ChatStream]
-        self._stream = ResponseStream if responses else ChatStream
+        self._form = _FORMS[service.form]
 
     def requirements(self) -> Requirements:
         """The address in use and the variables that change it."""
@@ -71,13 +94,13 @@ class OpenAIProvider:
             raise NotFound(what, provider=self.name)
         call = self._call(model)
         extra = model.extra or {}
-        taken = sorted(self._own_keys.intersection(extra))
+        taken = sorted(self._form.own_keys.intersection(extra))
         if taken:
             what = f"'{taken[0]}' cannot be set in extra; remove it"
             if taken[0] == "n":
                 what += ", and ask for several answers with 'repeat'"
             raise call.fault(Unsupported, what)
-        unsaid = cannot_say(prompt) if self._service.form == "responses" else None
+        unsaid = self._form.cannot_say(prompt)
         if unsaid is not None:
             raise call.fault(Unsupported, unsaid)
         if prompt.output_schema and not self._service.schemas and "response_format" not in extra:
@@ -88,29 +111,52 @@ class OpenAIProvider:
 
     def identity(self, model: ModelSettings) -> str:
         """The address the environment chose, since a prompt without ``base_url`` does not say."""
-        chosen = "" if model.base_url else chosen_base_url(self._service)
-        return "" if chosen.rstrip("/") == self._service.base_url else chosen
+        return chosen_identity(self._service, model)
+
+    def lanes(self, model: ModelSettings) -> Sequence[str]:
+        """Every key at every address that the environment names."""
+        return [spot.name for spot in spots(self._service, model.base_url)]
 
     async def complete(
-        self, prompt: RenderedPrompt, *, on_text: Callable[[str], None] | None = None
+        self,
+        prompt: RenderedPrompt,
+        *,
+        on_text: Callable[[str], None] | None = None,
+        lane: int = 0,
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model)
+        call = self._call(model, lane=lane)
         check_key(call, call.no_key)
         body = self._encoded(call, prompt)
         exchange = Exchange(
             self._http,
             call,
             self._authorization(call),
-            read=self._read,
+            read=self._form.read,
             now_ns=self._clock.monotonic_ns,
         )
         if model.stream:
-            completion = await exchange.streamed(body, self._stream(call), on_text)
+            completion = await exchange.streamed(body, self._form.stream(call), on_text)
         else:
             completion = await exchange.whole(body)
         return exchange.measured(completion, model)
+
+    async def embed(
+        self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
+    ) -> Embeddings:
+        """Vectors by ``/embeddings``. Raises ProviderError."""
+        call = self._call(model, "/embeddings", lane)
+        check_key(call, call.no_key)
+        return await embedded(
+            self._http,
+            call,
+            self._authorization(call),
+            openai_embedding(model, texts),
+            read=read_openai,
+            model=model,
+            count=len(texts),
+        )
 
     async def diagnose(self) -> str:
         """Whether the key is set and the service lists its models; free of cost.
@@ -130,9 +176,10 @@ class OpenAIProvider:
         """Close the connections."""
         await self._http.close()
 
-    def _call(self, model: ModelSettings, path: str = "") -> Call:
-        url = endpoint(self._base_url(model), path or self._service.path)
-        key = key_for(self._service, url)
+    def _call(self, model: ModelSettings, path: str = "", lane: int = 0) -> Call:
+        spot = spots(self._service, model.base_url)[lane]
+        url = endpoint(self._base_url(model, spot.base_url), path or self._service.path)
+        key = key_for(self._service, url, spot.number)
         return Call(
             self.name,
             model.name or "",
@@ -142,9 +189,8 @@ class OpenAIProvider:
             no_key=key.refusal,
         )
 
-    def _base_url(self, model: ModelSettings) -> str:
+    def _base_url(self, model: ModelSettings, base_url: str) -> str:
         row = self._service
-        base_url = model.base_url or chosen_base_url(row) or row.base_url
         if not base_url:
             what = f"{self.name} has an address for every account; set {row.base_url_name}"
             raise InvalidRequest(f"{what} ({row.note})", provider=self.name)
@@ -164,6 +210,8 @@ class OpenAIProvider:
         stream = bool(prompt.model.stream)
         if self._service.form == "responses":
             return encoded(call, responses_body(prompt, stream=stream))
+        if self._service.form == "text":
+            return encoded(call, text_body(prompt, stream=stream))
         body = chat_body(prompt, stream=stream, limit_name=_limit_name(call, prompt.model))
         for name in self._service.left_out:
             body.pop(name, None)

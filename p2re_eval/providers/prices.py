@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from p2re_eval.interfaces import Provider
 from p2re_eval.providers.http import is_private
 from p2re_eval.records import ModelSettings, Price, Usage
 
@@ -39,6 +40,17 @@ def cost_usd(
     names = [name for name in (answered_as, model.name) if name]
     costs = (_listed(name, usage, url, writes) for name in names)
     return next((cost for cost in costs if cost is not None), None)
+
+
+def quoted_usd(provider: Provider, model: ModelSettings, usage: Usage) -> float | None:
+    """US dollars that so many tokens of this model would cost; ``None`` when nobody knows."""
+    if model.price is not None:
+        return from_price(model.price, usage)
+    if getattr(provider, "free", False):
+        return 0.0
+    requirements = getattr(provider, "requirements", None)
+    url = model.base_url or ("" if requirements is None else requirements().base_url)
+    return cost_usd(model, usage, answered_as=None, url=url) if url else None
 
 
 def from_price(price: Price, usage: Usage) -> float:

@@ -43,6 +43,7 @@ class ScriptedProvider:
 
     name = "scripted"
     concurrency: int | None = None
+    free = True
 
     def __init__(self, script: Script | None = None, *, clock: Clock | None = None) -> None:
         self._script = script

@@ -5,7 +5,7 @@ One row a service; :class:`~p2re_eval.providers.openai.OpenAIProvider` is config
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -29,7 +29,7 @@ class Service:
     path: str = "/chat/completions"
     key_header: Literal["authorization", "api-key"] = "authorization"
     version_name: str = ""
-    form: Literal["chat", "responses"] = "chat"
+    form: Literal["chat", "responses", "text", "vectors"] = "chat"
     schemas: bool = True
     renamed: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ OPENAI = Service(
     note="or any compatible server by base_url",
 )
 
-SERVICES = (
+_CHAT = (
     OPENAI,
     Service(
         "openai-responses",
@@ -123,6 +123,14 @@ SERVICES = (
     Service("zai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",), schemas=False),
     Service("sambanova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",)),
     Service("deepinfra", "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY",)),
+    Service(
+        "voyage",
+        "https://api.voyageai.com/v1",
+        ("VOYAGE_API_KEY",),
+        note="embeddings only",
+        path="/embeddings",
+        form="vectors",
+    ),
     Service("writer", "https://api.writer.com/v1", ("WRITER_API_KEY",), path="/chat"),
     Service(
         "snowflake",
@@ -178,5 +186,25 @@ SERVICES = (
         needs_key=False,
     ),
 )
+
+_SERVE_TEXT = ("openai", "together", "fireworks", "deepseek", "vllm", "lmstudio", "llamacpp")
+"""Those that also continue a plain text, as models without a chat template need."""
+
+
+def _text_form(row: Service) -> Service:
+    name = f"{row.name}-completions"
+    beta = "/beta" if row.name == "deepseek" else ""
+    return replace(
+        row,
+        name=name,
+        base_url=row.base_url + beta,
+        note="continues one text, without a chat template",
+        form="text",
+        path="/completions",
+        schemas=False,
+    )
+
+
+SERVICES = (*_CHAT, *(_text_form(row) for row in _CHAT if row.name in _SERVE_TEXT))
 
 _BY_NAME = {row.name: row for row in SERVICES}

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2re_eval.errors import ProviderError, ScorerError
-from p2re_eval.pipeline import Harness, Judged, answer_text, execute, judge, record
+from p2re_eval.pipeline import Harness, Judged, execute, judge, record
 from p2re_eval.planning import PlannedRun
 from p2re_eval.pytest_plugin.items import call_report
 from p2re_eval.records import JSON, Case, Completion, Evaluation, ModelSettings, Suite, Trace
 from p2re_eval.records import Session as Conversation
+from p2re_eval.results import answer_text
 
 if TYPE_CHECKING:
     from p2re_eval.engine.runs import Answered, Run
-    from p2re_eval.scorers.binding import BoundScorer
+from p2re_eval.scorers.binding import BoundScorer
 
 
 class CheckFailed(AssertionError):
@@ -142,12 +143,14 @@ class P2RE:
         provider, _, name = (model or "").partition("/")
         self._planned += 1
         number = f"-{self._planned}" if self._planned > 1 else ""
+        path, _, test = self._node.nodeid.partition("::")
+        case_id = test.replace("::", ".") + number
         suite = Suite(
             name=self._node.path.stem,
-            path=self._node.nodeid.partition("::")[0],
+            path=path,
             prompts=(prompt,),
             models=(ModelSettings(provider=provider, name=name),) if model else (),
-            cases=(Case(id=f"{self._node.name}{number}", inputs=inputs, expected=expected),),
+            cases=(Case(id=case_id, inputs=inputs, expected=expected),),
         )
         return self._harness.planner.plan_one(suite)
 

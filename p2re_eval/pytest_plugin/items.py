@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest._code.code import TerminalRepr
 
 from p2re_eval.errors import NotRun, P2REError
-from p2re_eval.gates import Gate, decide
+from p2re_eval.gates import Gate
 from p2re_eval.planning import PlannedRun, SuitePlan
-from p2re_eval.pytest_plugin.explain import explain_broken, explain_failure
-from p2re_eval.records import GateVerdict, Place, Result
-from p2re_eval.tally import tally
+from p2re_eval.pytest_plugin.explain import (
+    as_failure,
+    broken_reason,
+    explain_broken,
+    explain_failure,
+    failure_reason,
+)
+from p2re_eval.records import Place, Result
 
 if TYPE_CHECKING:
     from p2re_eval.pytest_plugin.session import P2RESession
@@ -29,10 +35,31 @@ _TAKEN_MARKS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filter
 class AnsweredBadly(Exception):
     """The model's answer did not satisfy the case."""
 
-    def __init__(self, result: Result, *, tolerated: bool) -> None:
-        super().__init__(explain_failure(result))
+    def __init__(self, result: Result, *, threshold: float | None, tolerated: bool) -> None:
+        super().__init__(explain_failure(result, threshold=threshold))
         self.result = result
+        self.reason = failure_reason(result, threshold=threshold)
         self.tolerated = tolerated
+
+
+class Quarantined(Exception):
+    """The case did not pass, and decides nothing for now."""
+
+    def __init__(self, result: Result) -> None:
+        broke = result.outcome in {"error", "unscored"}
+        super().__init__(explain_broken(result) if broke else explain_failure(result))
+        self.result = result
+
+
+class MachineBroke(Exception):
+    """There is no verdict on the answer: the provider or a scorer broke."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(explain_broken(result))
+        self.result = result
+
+    def shown(self) -> TerminalRepr:
+        return as_failure(str(self), broken_reason(self.result), self.result.place)
 
 
 class GateNotMet(Exception):
@@ -46,6 +73,7 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         plan = self.p2re.harness.plan(self.path)
+        self.p2re.planned[plan.suite.path] = len(plan.runs)
         for prompt in plan.suite.prompts:
             yield PromptNode.from_parent(self, name=prompt, plan=plan)
         for gate in plan.gates:
@@ -70,27 +98,27 @@ class PromptNode(pytest.Collector):
         self._plan = plan
 
     def collect(self) -> Iterator[pytest.Item]:
-        tolerant = bool(self._plan.gates)
         for run in self._plan.runs:
             if run.prompt == self.name:
                 # Said in full: pytest's cache reads ids back from text, brackets apart.
                 nodeid = f"{self.nodeid}::{run.name}"
                 yield CaseItem.from_parent(
-                    self, name=run.name, nodeid=nodeid, run=run, tolerant=tolerant
+                    self, name=run.name, nodeid=nodeid, run=run, plan=self._plan
                 )
 
 
 class CaseItem(pytest.Item):
     """One run: its answer is awaited in setup (a broken machine is an error), judged in the call.
 
-    Where the suite has gates, they decide and a bad answer is only reported (``tolerant``).
+    Where the suite has gates, they decide and a bad answer is only reported. What is in quarantine
+    decides nothing, however it ends.
     """
 
-    def __init__(self, *, run: PlannedRun, tolerant: bool, **kwargs: Any) -> None:
+    def __init__(self, *, run: PlannedRun, plan: SuitePlan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run = run
+        self.plan = plan
         self._result: Result | None = None
-        self._tolerant = tolerant
         for tag in (*run.suite.tags, *run.case.tags):
             self._tag(tag)
 
@@ -110,27 +138,36 @@ class CaseItem(pytest.Item):
         except P2REError as error:
             # Alone: pytest would print the error, and then the same again as its consequence.
             raise pytest.fail.Exception(str(error), pytrace=False) from None
-        if result.outcome in {"error", "unscored"}:
+        if result.outcome == "not_run":
+            pytest.skip(f"not run: {result.fault.message if result.fault else ''}")
+        if result.outcome in {"error", "unscored"} and result.quarantine is None:
             self.user_properties += _properties(result)
-            pytest.fail(explain_broken(result), pytrace=False)
+            raise MachineBroke(result)
         self._result = result
 
     def runtest(self) -> None:
         result, self._result = self._result, None
         assert result is not None
         self.user_properties += _properties(result)
+        if result.outcome != "passed" and result.quarantine is not None:
+            raise Quarantined(result)
         if result.outcome == "failed":
-            raise AnsweredBadly(result, tolerated=self._tolerant)
+            threshold, tolerated = self.run.threshold, bool(self.plan.gates)
+            raise AnsweredBadly(result, threshold=threshold, tolerated=tolerated)
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
     ) -> str | Any:
         if isinstance(excinfo.value, AnsweredBadly):
+            error = excinfo.value
+            return as_failure(str(error), error.reason, error.result.place)
+        if isinstance(excinfo.value, Quarantined):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        return _where(self, self.run.case.place)
+        # Not the end of the node id: of that, pytest's -v would turn dots into colons.
+        return _where(self, self.run.case.place, f"{self.run.prompt}: {self.name}")
 
 
 class GateItem(pytest.Item):
@@ -151,11 +188,11 @@ class GateItem(pytest.Item):
     ) -> str | Any:
         if isinstance(excinfo.value, (GateNotMet, P2REError)):
             place = f"{self.gate.place}: " if self.gate.place else ""
-            return f"{place}{excinfo.value}"
+            return as_failure(f"{place}{excinfo.value}", str(excinfo.value), self.gate.place)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        return _where(self, self.gate.place)
+        return _where(self, self.gate.place, self.name)
 
 
 def nothing_runs(config: pytest.Config) -> bool:
@@ -169,9 +206,9 @@ def _session(item: pytest.Item) -> P2RESession:
     return item.config.stash[session_key]
 
 
-def _where(item: pytest.Item, place: Place | None) -> tuple[Path, int | None, str]:
+def _where(item: pytest.Item, place: Place | None, heading: str) -> tuple[Path, int | None, str]:
     line = place.line - 1 if place is not None and place.line else None
-    return item.path, line, item.name
+    return item.path, line, heading
 
 
 def _properties(result: Result) -> list[tuple[str, object]]:
@@ -192,23 +229,3 @@ def _properties(result: Result) -> list[tuple[str, object]]:
         if e.score is not None
     ]
     return [(name, value) for name, value in numbers.items() if value is not None] + scores
-
-
-def verdict_of(
-    gate: Gate, results: Iterator[Result], *, selected: int, planned: int
-) -> GateVerdict:
-    """The gate's verdict, and what it was decided on.
-
-    A selected run that left no result (a worker died, the disk was full) leaves a gate that would
-    have been met undecided: the missing ones might have closed it.
-    """
-    counted = tally(results)
-    verdict = decide(gate, counted)
-    notes = [verdict.explanation]
-    if selected != planned:
-        notes.append(f"decided on the {selected} selected of {planned} runs")
-    passed = verdict.passed
-    if counted.runs < selected:
-        notes.append(f"{selected - counted.runs} of {selected} selected runs left no result")
-        passed = None if passed else passed
-    return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from argparse import ArgumentTypeError
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -12,32 +13,44 @@ from typing import Any
 import pytest
 
 from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.engine.budget import BudgetSettings
+from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NotRun, P2REError, UsageError
+from p2re_eval.forecast import Forecast, forecast
 from p2re_eval.gates import Gate
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin import distributed
 from p2re_eval.pytest_plugin.ahead import Ahead
+from p2re_eval.pytest_plugin.comparing import Comparing
 from p2re_eval.pytest_plugin.items import (
     AnsweredBadly,
     CaseItem,
     GateItem,
+    MachineBroke,
+    Quarantined,
     SuiteFile,
     call_report,
     nothing_runs,
-    verdict_of,
 )
+from p2re_eval.pytest_plugin.narrowing import Narrowing
+from p2re_eval.pytest_plugin.options import dollars
 from p2re_eval.pytest_plugin.provenance import Provenance
+from p2re_eval.pytest_plugin.shards import Shard
+from p2re_eval.pytest_plugin.spending import check_prices, is_over_budget, spending
 from p2re_eval.pytest_plugin.summary import (
     ReportFile,
     check_reports,
+    show_plan,
     summarize_session,
     write_reports,
 )
-from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.records import JSON, Comparison, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
+from p2re_eval.verdicts import verdict_of
 
+_KEPT_OPTIONS = ("p2re_model", "p2re_repeat", "p2re_source", "p2re_budget", "keyword", "markexpr")
 GRACE_S = 5.0
 """How long calls in flight may still land when a session stops early: they are paid for."""
 
@@ -52,6 +65,8 @@ def start(
     except (UsageError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[key] = session
+    if config.getoption("p2re_plan"):
+        distributed.alone(config)
     config.pluginmanager.register(session, "p2re-session")
     distributed.register(config, session)
     _collect_suites_too(config)
@@ -65,13 +80,22 @@ class P2RESession:
         self._collector_was_on = collector_was_on
         self.harness = Harness(_settings(config), experiment=_experiment(config))
         self.verdicts: list[GateVerdict] = []
+        self.worker_limits: list[dict[str, JSON]] = []
         self.reports: list[ReportFile] = []
         self.fault: str | None = None
         self.interrupted = False
         self._provenance = Provenance(config.rootpath)
         self._ahead: Ahead | None = None
         self.selected: dict[str, int] = {}
-        self._grace_s = GRACE_S
+        share = config.getoption("p2re_shard")
+        self.forecast: Forecast | None = None
+        self.shard = None if share is None else Shard(*share)
+        self.narrowing = Narrowing(self) if config.getoption("p2re_affected") else None
+        self._narrowed = False
+        self.planned: dict[str, int] = {}
+        self.comparing = Comparing(self)
+        self.comparison: Comparison | None = None
+        self.grace_s = GRACE_S
         self._marks: set[str] = set()
 
     # --- collection --------------------------------------------------------------------------
@@ -107,12 +131,33 @@ class P2RESession:
             if self._collector_was_on:
                 gc.enable()
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.narrow(items)
+
+    def narrow(self, items: list[pytest.Item]) -> None:
+        """Leave what is affected, and this shard's share of it; done once."""
+        if self._narrowed:
+            return
+        self._narrowed = True
+        left_out = [] if self.narrowing is None else self.narrowing.keep(items)
+        if self.shard is not None:
+            left_out += self.shard.keep(items)
+        if left_out:
+            self.config.hook.pytest_deselected(items=left_out)
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if nothing_runs(self.config) or session.testsfailed:
             return
+        selected: dict[str, list[CaseItem]] = {}
         for item in session.items:
             if isinstance(item, CaseItem):
-                self.selected[item.run.suite.path] = self.selected.get(item.run.suite.path, 0) + 1
+                selected.setdefault(item.run.suite.path, []).append(item)
+        for suite, items in selected.items():
+            self.selected[suite] = len(items)
+            if items[0].plan.stop_early:
+                runs = [item.run for item in items]
+                self.harness.early_stops.watch(runs, items[0].plan.stop_early)
         self._ahead = distributed.ahead(self.config, self.harness, session.items)
 
     def _is_wanted(self, path: Path) -> bool:
@@ -126,21 +171,33 @@ class P2RESession:
     # --- running -----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if self.config.getoption("p2re_plan"):
+            if not session.testsfailed:
+                runs = [item.run for item in session.items if isinstance(item, CaseItem)]
+                runs += self.comparing.counterparts(runs)
+                self.forecast = forecast(self.harness, runs)
+            return not session.testsfailed or None
         if self._ahead is not None and self.selected:
             self._provenance.start()
             try:
+                check_prices(self.harness, session.items)
+                self.comparing.prepare()
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
+        return None
 
     def result(self, planned: PlannedRun) -> Result:
         """The result of a selected run, waited for. Raises NotRun, StoreError, RenderError."""
         assert self._ahead is not None
         try:
-            return self._ahead.result(planned)
+            result = self._ahead.result(planned)
         except CancelledError:
             raise NotRun("the session was stopped") from None
+        if result.outcome != "not_run":
+            self.comparing.follow(planned, result)
+        return result
 
     def decide(self, gate: Gate, plan: SuitePlan) -> GateVerdict:
         """A gate's verdict on the selected runs; a gate selected alone runs its whole suite."""
@@ -153,8 +210,11 @@ class P2RESession:
 
     def decide_on(self, gate: Gate, suite: str, *, selected: int, planned: int) -> GateVerdict:
         """A gate's verdict on what is recorded of a suite: so many runs of those planned."""
-        results = self.harness.results(suite=suite)
-        verdict = verdict_of(gate, results, selected=selected, planned=planned)
+        if gate.relative is not None:
+            verdict = self.comparing.verdict(gate, suite, selected=selected, planned=planned)
+        else:
+            results = self.harness.results(suite=suite)
+            verdict = verdict_of(gate, results, selected=selected, planned=planned)
         verdict = verdict.model_copy(update={"suite": suite})
         self.verdicts.append(verdict)
         return verdict
@@ -167,10 +227,16 @@ class P2RESession:
         if call.when == "call":
             item.stash[call_report] = report
         error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, AnsweredBadly) and error.tolerated:
+        if isinstance(error, MachineBroke):
+            report.longrepr = error.shown()
+        elif isinstance(error, AnsweredBadly) and error.tolerated:
             report.outcome = "skipped"
             report.wasxfail = "answered badly; the suite's gates decide"
             report.p2re_missed = True  # type: ignore[attr-defined]
+        elif isinstance(error, Quarantined):
+            report.outcome = "skipped"
+            report.wasxfail = f"quarantined: {error.result.quarantine}"
+            report.p2re_quarantined = True  # type: ignore[attr-defined]
         elif (
             isinstance(error, P2REError) and call.when == "call" and not isinstance(item, GateItem)
         ):
@@ -181,16 +247,19 @@ class P2RESession:
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         if getattr(report, "p2re_missed", False):
             return "missed", "f", ("MISSED", {"yellow": True})
+        if getattr(report, "p2re_quarantined", False):
+            return "quarantined", "q", ("QUARANTINED", {"yellow": True})
         if getattr(report, "p2re_broke", False):
             return "error", "E", "ERROR"
         return None
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and self._reached_maxfail():
+        if report.failed and self.reached_maxfail():
             self._stop("pytest stopped at the first failures (-x or --maxfail)")
 
-    def _reached_maxfail(self) -> bool:
+    def reached_maxfail(self) -> bool:
+        """Whether so many items have failed that -x or --maxfail ends the session."""
         most = self.config.getoption("maxfail")
         session = self.config.pluginmanager.getplugin("session")
         return bool(most and session is not None and session.testsfailed >= most)
@@ -198,8 +267,13 @@ class P2RESession:
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         self.interrupted = True
         if excinfo.type is KeyboardInterrupt:  # not --sw or xdist's -x, which wait like any end
-            self._grace_s = 0
+            self.grace_s = 0
         self._stop("interrupted")
+
+    def stop_early(self, *, grace_s: float) -> None:
+        """No new call; those in flight may land for so long. May be called from any thread."""
+        self.grace_s = grace_s
+        self._stop("the session was stopped")
 
     def _stop(self, reason: str) -> None:
         if self._ahead is not None:
@@ -210,20 +284,32 @@ class P2RESession:
 
     @pytest.hookimpl(trylast=True)  # xdist has ended its workers by then
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self.interrupted and self.harness.used:
+            self.comparing.wait()
         self._stop("the session has ended")
-        self.harness.loop.settle(self._grace_s)
+        self.harness.loop.settle(self.grace_s)
         if distributed.is_worker(self.config):
             return
         distributed.take_over(self, session)
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._may_be_empty():
+            session.exitstatus = pytest.ExitCode.OK
         if not self.harness.used:
             return
         try:
             self.finish_experiment()
         except P2REError as error:
             self.fault = f"the end of the experiment could not be recorded: {error}"
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        incomplete = self.fault is not None or is_over_budget(self.harness)
+        if incomplete and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.reports = write_reports(self)
+
+    def _may_be_empty(self) -> bool:
+        """Nothing affected: nothing can be worse. An empty share: the merge wants to know of it."""
+        if self.shard is not None and self.shard.suites and not nothing_runs(self.config):
+            assert self.harness.store
+            return True
+        return self.narrowing is not None and self.narrowing.left_out > 0
 
     def finish_experiment(self) -> None:
         """Write down how the session ended; reports are made from what is on disk.
@@ -233,6 +319,7 @@ class P2RESession:
         revision, packages = self._provenance.found()
         experiment = self.harness.experiment.model_copy(
             update={
+                "settings": self._ended_settings(),
                 "ended_ns": self.harness.clock.now_ns(),
                 "status": "INTERRUPTED" if self.interrupted else "COMPLETE",
                 "suites": tuple(self.selected),
@@ -242,9 +329,29 @@ class P2RESession:
                 "planned": sum(self.selected.values()),
             }
         )
-        self.harness.finish(experiment)
+        self.comparing.finish(experiment)
+        self.comparison = self.comparing.comparison()
+        settings = {**experiment.settings, **self.comparing.settings()}
+        experiment = experiment.model_copy(update={"settings": settings})
+        self.harness.finish(experiment, self.comparison)
+
+    def _ended_settings(self) -> dict[str, JSON]:
+        settings = {**self.harness.experiment.settings, **spending(self.harness)}
+        reached = merged([self.harness.limits(), *self.worker_limits])
+        limits = {
+            name: told for name, told in reached.items() if "cuts" in told or "closed" in told
+        }
+        if limits:
+            settings["limits"] = limits
+        if self.shard is not None:
+            settings["p2re_shard"] = self.shard.told()
+        return settings
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.forecast is not None:
+            show_plan(self, terminalreporter, self.forecast)
+        if self.narrowing is not None and self.narrowing.since:
+            terminalreporter.write_line(self.narrowing.told())
         if self.harness.used:
             summarize_session(self, terminalreporter)
 
@@ -267,8 +374,24 @@ def _settings(config: pytest.Config) -> Settings:
             models=tuple(config.getoption("p2re_model")),
             repeat=config.getoption("p2re_repeat"),
             source=source,
+            early_stop={"always": True, "never": False}.get(config.getoption("p2re_early_stop")),
         ),
+        budget=_budget(config, shared=workers > 1),
     )
+
+
+def _budget(config: pytest.Config, *, shared: bool) -> BudgetSettings | None:
+    """``shared`` among xdist's workers; the controller spends nothing."""
+    limit_usd, text = config.getoption("p2re_budget"), config.getini("p2re_budget")
+    if limit_usd is None and text:
+        try:
+            limit_usd = dollars(text)
+        except ArgumentTypeError as error:
+            raise UsageError(f"the ini option p2re_budget: {error}") from None
+    if limit_usd is None:
+        return None
+    allow = config.getoption("p2re_allow_unpriced") or config.getini("p2re_allow_unpriced")
+    return BudgetSettings(limit_usd, allow_unpriced=bool(allow), shared=shared)
 
 
 def _whole(config: pytest.Config, name: str) -> int:
@@ -283,11 +406,7 @@ def _experiment(config: pytest.Config) -> Experiment:
     if handed:
         return Experiment.model_validate_json(handed)
     now_ns = SystemClock().now_ns()
-    settings = {
-        name: value
-        for name in ("p2re_model", "p2re_repeat", "p2re_source", "keyword", "markexpr")
-        if (value := config.getoption(name, None))
-    }
+    settings = {name: value for name in _KEPT_OPTIONS if (value := config.getoption(name, None))}
     settings["args"] = [str(argument) for argument in config.invocation_params.args]
     return Experiment(
         experiment_id=new_trace_id(now_ns),

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from p2re_eval.errors import P2REError, UsageError
-from p2re_eval.report.files import SUFFIXES, write_report
+from p2re_eval.report.files import SUFFIXES, append_markdown, write_report
 
 if TYPE_CHECKING:
+    from p2re_eval.forecast import Forecast
     from p2re_eval.pytest_plugin.session import P2RESession
 
 
@@ -68,16 +69,38 @@ def summarize_session(session: P2RESession, terminal: Any) -> None:
 
 
 def _print_report(session: P2RESession, terminal: Any) -> None:
+    from p2re_eval.report.annotations import wanted_annotations
     from p2re_eval.report.summary import summarize
     from p2re_eval.report.terminal import terminal_report
 
+    experiment, summary = session.harness.experiment, summarize(session.harness.results())
     report = terminal_report(
-        session.harness.experiment,
-        summarize(session.harness.results()),
+        experiment,
+        summary,
+        comparison=session.comparison,
         color=terminal.hasmarkup,
         width=session.config.get_terminal_writer().fullwidth,
     )
     terminal.write_line(report)
+    root = session.harness.settings.root
+    for line in wanted_annotations(experiment, summary, root, os.environ):
+        terminal.write_line(line)
+
+
+def show_plan(session: P2RESession, terminal: Any, expected: Forecast) -> None:
+    """Print what would run."""
+    from p2re_eval.report.plan import plan_report
+
+    budget = session.harness.settings.budget
+    terminal.section("p2re plan", sep="=")
+    terminal.write_line(
+        plan_report(
+            expected,
+            budget_usd=None if budget is None else budget.limit_usd,
+            color=terminal.hasmarkup,
+            width=session.config.get_terminal_writer().fullwidth,
+        )
+    )
 
 
 def _written(what: str, path: Path, write: Callable[[], None]) -> ReportFile:
@@ -90,12 +113,11 @@ def _written(what: str, path: Path, write: Callable[[], None]) -> ReportFile:
 
 def _write(session: P2RESession, path: Path) -> None:
     harness = session.harness
-    write_report(path, harness.experiment, harness.results, harness.store.read_trace)
+    write_report(
+        path, harness.experiment, harness.results, harness.store.read_trace, session.comparison
+    )
 
 
 def _append(session: P2RESession, path: Path) -> None:
-    from p2re_eval.report.markdown import markdown_report
-
-    text = markdown_report(session.harness.experiment, session.harness.results)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
+    harness = session.harness
+    append_markdown(path, harness.experiment, harness.results, session.comparison)

@@ -19,6 +19,8 @@ TraceStatus = Literal["RUNNING", "OK", "ERROR", "ABANDONED"]
 SpanKind = Literal[
     "LLM", "TOOL", "CHAIN", "AGENT", "RETRIEVER", "RERANKER", "EMBEDDING", "GUARDRAIL", "EVALUATOR"
 ]
+MODEL_KINDS: frozenset[SpanKind] = frozenset({"LLM", "EMBEDDING", "RERANKER"})
+"""The spans that are calls to a model."""
 EvaluationKind = Literal["CODE", "LLM", "HUMAN"]
 
 

@@ -1,4 +1,4 @@
-"""What is judged: scores, evaluations, results, gate verdicts, experiments, sessions."""
+"""What is judged: scores, evaluations, captured spans, results, verdicts, experiments, sessions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from p2re_eval.records.base import JSON, EvaluationKind, Outcome, Place, Record, Source
-from p2re_eval.records.trace import Fault, Usage
+from p2re_eval.records.comparison import Delta, Judgement, Revision
+from p2re_eval.records.trace import Exposure, Fault, Span, Usage
 
 
 class Score(Record):
@@ -43,11 +44,34 @@ class Evaluation(Record):
     experiment_id: str | None = None
 
 
+class CapturedSpan(Record):
+    """A span of somebody else's program, and what it says about the trace it is part of.
+
+    ``root`` when nothing above it will ever be recorded; ``span`` may come before its parent,
+    twice, or long after. ``fault`` is why a call has no completion.
+    """
+
+    span: Span
+    root: bool = False
+    fault: Fault | None = None
+    session_id: str | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, JSON] = Field(default_factory=dict)
+    exposures: tuple[Exposure, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+
+
 class Result(Record):
     """The outcome of one case, once: a run, its trace and what the scorers said.
 
     Narrow on purpose (texts are previews of at most 500 characters): a session keeps thousands.
     ``value`` is the weighted mean score, ``None`` unless every counting scorer gave one.
+    ``quarantine`` is the reason why this case decides nothing for now. Of a run that was not made,
+    ``fault`` says why: its kind is ``budget`` or ``early_stop``.
+    ``row_hash`` stands for the dataset row (inputs, expected, metadata), ``rules_hash`` for what
+    decides between passed and failed (scorers, weights, threshold), ``fingerprint`` for what was
+    asked: results that differ in the first two are not comparable.
     """
 
     experiment_id: str
@@ -74,19 +98,19 @@ class Result(Record):
     usage: Usage = Usage()
     cost_usd: float | None = None
     duration_ns: int | None = None
+    quarantine: str | None = None
     place: Place | None = None
-
-
-class Revision(Record):
-    """The git state a run was made in."""
-
-    commit: str
-    branch: str | None = None
-    dirty: bool = False
+    row_hash: str | None = None
+    rules_hash: str | None = None
+    fingerprint: str | None = None
+    model_answered: str | None = None
 
 
 class GateVerdict(Record):
-    """What a gate decided; ``passed`` ``None`` means it could not be evaluated, which is red."""
+    """What a gate decided; ``passed`` ``None`` means it could not be evaluated, which is red.
+
+    A ``no_regression`` gate also keeps its ``judgement`` and the ``deltas`` it looked at.
+    """
 
     gate: str
     suite: str
@@ -94,6 +118,8 @@ class GateVerdict(Record):
     value: float | None = None
     explanation: str
     place: Place | None = None
+    judgement: Judgement | None = None
+    deltas: tuple[Delta, ...] = ()
 
 
 class Experiment(Record):

@@ -62,8 +62,8 @@ class ModelSettings(Record):
 
     @property
     def id(self) -> str:
-        """``provider/name``, as item ids and tables show it."""
-        return f"{self.provider}/{self.name}"
+        """``provider/name``, as item ids and tables show it; as much of it as is known."""
+        return "/".join(part for part in (self.provider, self.name) if part)
 
     def over(self, base: ModelSettings) -> ModelSettings:
         """These settings where they are given, else the base's; ``extra`` merges key by key."""

@@ -50,13 +50,26 @@ class GateSpec(Record):
     place: Place | None = None
 
 
+class Quarantine(Record):
+    """A case that decides nothing through the day ``until`` (YYYY-MM-DD), and why; with ``prompt``
+    or ``model`` only there."""
+
+    case: str
+    until: str
+    reason: str
+    prompt: str | None = None
+    model: str | None = None
+    place: Place | None = None
+
+
 class Suite(Record):
     """A suite file: which prompts, models and cases, how often, and what decides.
 
     ``path`` is as given (relative to the root folder); ``threshold`` set means a case passes when
     its weighted mean score reaches it, unset means every scorer must pass. ``source`` and
-    ``recordings`` (a path below the root folder) are ``None`` unless the file says so. ``places``
-    finds the keys the user wrote, and each entry of a list as ``prompt:NAME``, ``model:ID``.
+    ``recordings`` (a path below the root folder) and ``early_stop`` are ``None`` unless the file
+    says so. ``places`` finds the keys the user wrote, and each entry of a list as ``prompt:NAME``,
+    ``model:ID``.
     """
 
     name: str
@@ -73,4 +86,6 @@ class Suite(Record):
     settings: ModelSettings = ModelSettings()
     source: Source | None = None
     recordings: str | None = None
+    early_stop: bool | None = None
+    quarantine: tuple[Quarantine, ...] = ()
     places: dict[str, Place] = Field(default_factory=dict)

@@ -40,6 +40,15 @@ class Completion(Record):
     raw: JSON = None
 
 
+class Embeddings(Record):
+    """A provider's vectors, one for each text and in their order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str | None = None
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+
+
 class Fault(Record):
     """Why there is no answer or no score; ``kind`` is :attr:`ProviderError.kind` or ``scorer``."""
 
@@ -63,21 +72,33 @@ class Span(Record):
     start_ns: int
     end_ns: int | None = None
     attributes: dict[str, JSON] = Field(default_factory=dict)
+    events: tuple[dict[str, JSON], ...] = ()
     prompt: RenderedPrompt | None = None
     completion: Completion | None = None
     run_key: str = ""
+
+
+class Exposure(Record):
+    """That a unit (a user, a conversation) met a variant of an A/B experiment in a trace."""
+
+    experiment: str
+    variant: str
+    unit: str
 
 
 class Trace(Record):
     """One recorded run: what was asked, what came back, when, at what price.
 
     The root span is the run itself; ``spans`` holds only its children (a judge's call, a tool).
-    ``run_key`` is the cache key. A trace with ``fault`` has no completion.
+    ``run_key`` is the cache key. A trace with ``fault`` has no completion. ``kind``, ``user``,
+    ``attributes`` and ``events`` are the root span's, where another program made the trace; usage
+    and cost of a root that is no model call are the sums of the calls below it.
     """
 
     trace_id: str
     span_id: str
     name: str
+    kind: SpanKind = "LLM"
     status: TraceStatus = "RUNNING"
     start_ns: int
     end_ns: int | None = None
@@ -89,9 +110,13 @@ class Trace(Record):
     source: Source = "live"
     experiment_id: str | None = None
     session_id: str | None = None
+    user: str | None = None
     suite: str | None = None
     case_id: str | None = None
     repeat: int = 0
     tags: tuple[str, ...] = ()
     metadata: dict[str, JSON] = Field(default_factory=dict)
+    attributes: dict[str, JSON] = Field(default_factory=dict)
+    events: tuple[dict[str, JSON], ...] = ()
+    exposures: tuple[Exposure, ...] = ()
     spans: tuple[Span, ...] = ()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
-from p2re_eval.records import JSON, Experiment, Record, Result
+from p2re_eval.records import JSON, Comparison, Experiment, Record, Result
 from p2re_eval.report.summary import Headline, Summary, headline, summarize
 
 SCHEMA_VERSION = 1
@@ -22,7 +22,8 @@ class VerdictLine(Record):
 
 
 class Report(Record):
-    """An experiment in full: its verdict, its figures and every result.
+    """An experiment in full: its verdict, its figures and every result, and what it was compared
+    with (null: nothing).
 
     Costs are US dollars, times nanoseconds; null is unknown and never 0.
     """
@@ -31,6 +32,7 @@ class Report(Record):
     verdict: VerdictLine
     experiment: Experiment
     summary: Summary
+    comparison: Comparison | None = None
     results: tuple[Result, ...]
 
 
@@ -46,12 +48,15 @@ def report_schema() -> dict[str, JSON]:
 
 
 def json_report(
-    experiment: Experiment, results_factory: Callable[[], Iterable[Result]]
+    experiment: Experiment,
+    results_factory: Callable[[], Iterable[Result]],
+    comparison: Comparison | None = None,
 ) -> Iterator[str]:
     """The report in pieces: keys sorted, results by suite, position and item, one a line."""
     summary, in_order = summarize_in_order(results_factory)
     verdict = headline(experiment, summary)
     yield "{\n"
+    yield f'"comparison": {"null" if comparison is None else _dumped(comparison)},\n'
     yield f'"experiment": {_dumped(experiment)},\n"results": ['
     between = "\n"
     results = results_factory() if in_order else sorted(results_factory(), key=_place)

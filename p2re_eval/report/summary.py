@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
 
 from p2re_eval.quantities import count_text
 from p2re_eval.records import Experiment, Outcome, Record, Result
-from p2re_eval.stats import Proportion
-from p2re_eval.tally import CaseKey, Sum, Tally, Values
+from p2re_eval.stats import Proportion, wilson_interval
+from p2re_eval.tally import CaseKey, Repeats, Sum, Tally, Values
 
 MOST_MISSES = 50
 """How many cases of each outcome a summary keeps whole."""
@@ -70,7 +71,9 @@ class ScoreMean(Record):
 
 class Figures(Record):
     """Everything counted about some runs. ``live_cost_usd`` is what was spent now; ``cost_usd`` is
-    what all the answers cost when they were made."""
+    what all the answers cost when they were made. ``quarantined`` are runs that decide nothing and
+    are in no other count; ``stopped_early`` are those of ``not_run`` whose case was decided without
+    them, and ``saved_usd`` what they would have cost, at the mean of the live answers."""
 
     counts: Counts
     sources: Sources
@@ -84,6 +87,9 @@ class Figures(Record):
     live_cost_usd: Total
     input_tokens: Total
     output_tokens: Total
+    quarantined: Counts = Counts()
+    stopped_early: int = 0
+    saved_usd: float | None = None
 
 
 class Row(Record):
@@ -97,7 +103,7 @@ class Row(Record):
 
 
 class FlakyCase(Record):
-    """A case whose repeats disagree."""
+    """A case whose repeats disagree; ``low`` to ``high``: the Wilson 95 % interval of its rate."""
 
     suite: str
     prompt: str
@@ -105,6 +111,8 @@ class FlakyCase(Record):
     case_id: str
     passed: int
     scored: int
+    low: float
+    high: float
 
 
 class Miss(Record):
@@ -117,7 +125,8 @@ class Miss(Record):
 
 class Summary(Record):
     """An experiment in figures. ``misses`` holds the first cases of each outcome, failed first;
-    ``missed_cases`` counts them all."""
+    ``missed_cases`` counts them all. ``quarantine`` holds the cases that decide nothing, with the
+    first result that did not pass where there is one."""
 
     figures: Figures
     rows: tuple[Row, ...]
@@ -125,6 +134,7 @@ class Summary(Record):
     flaky_cases: int
     missed_cases: int
     misses: tuple[Miss, ...] = Field(default=(), exclude=True)
+    quarantine: tuple[Miss, ...] = Field(default=(), exclude=True)
 
 
 @dataclass(frozen=True)
@@ -152,11 +162,16 @@ def headline(experiment: Experiment, summary: Summary) -> Headline:
     counts = _planned_counts(experiment, summary)
     gates = [verdict for verdict in experiment.verdicts if verdict.passed is False]
     undecided = [verdict for verdict in experiment.verdicts if verdict.passed is None]
-    gated = {verdict.suite for verdict in experiment.verdicts}
+    shard = experiment.settings.get("p2re_shard") or {}
+    gated = gated_suites(experiment)
     ungated_failure = any(
         row.figures.counts.failed for row in summary.rows if row.suite not in gated
     )
     why = _why(experiment, summary, counts)
+    left = shard.get("gates", [])
+    if left and not ungated_failure:
+        gate = count_text(len(left), "gate")
+        return Headline(None, f"SHARD {shard['number']}/{shard['of']}", f"{why}; {gate} to merge")
     if gates or ungated_failure:
         return Headline(False, "FAILED", why)
     if not counts.passed + counts.failed:
@@ -165,16 +180,25 @@ def headline(experiment: Experiment, summary: Summary) -> Headline:
         return Headline(None, "UNDECIDED", why)
     if counts.error or counts.unscored:
         return Headline(None, "BROKEN", why)
-    if counts.not_run or experiment.status in {"INTERRUPTED", "ABANDONED"}:
+    unpaid = counts.not_run - summary.figures.stopped_early
+    if unpaid or experiment.status in {"INTERRUPTED", "ABANDONED"}:
         return Headline(None, "INCOMPLETE", why)
     return Headline(True, "PASSED", why)
 
 
+def gated_suites(experiment: Experiment) -> set[str]:
+    """The suites in which gates decide, here or when the shards are merged."""
+    shard = experiment.settings.get("p2re_shard") or {}
+    left = {str(gate["suite"]) for gate in shard.get("gates", [])}
+    return left | {verdict.suite for verdict in experiment.verdicts}
+
+
 def _why(experiment: Experiment, summary: Summary, counts: Counts) -> str:
-    parts = []
+    parts: list[str] = []
     verdicts = experiment.verdicts
     missed = sum(verdict.passed is False for verdict in verdicts)
     undecided = sum(verdict.passed is None for verdict in verdicts)
+    parts += dict.fromkeys(str(v.judgement) for v in verdicts if v.judgement and not v.passed)
     if missed:
         parts.append(f"{missed} of {count_text(len(verdicts), 'gate')} missed")
     if undecided:
@@ -182,10 +206,17 @@ def _why(experiment: Experiment, summary: Summary, counts: Counts) -> str:
     if verdicts and not missed and not undecided:
         parts.append(f"{count_text(len(verdicts), 'gate')} met")
     parts.append(f"{counts.passed:,} of {count_text(counts.total, 'run')} passed")
-    words = (("failed", "failed"), ("error", "errored"), ("unscored", "unscored"))
-    for name, word in (*words, ("not_run", "not run")):
-        if getattr(counts, name):
-            parts.append(f"{getattr(counts, name):,} {word}")
+    early, aside = summary.figures.stopped_early, summary.figures.quarantined.total
+    for number, word in (
+        (counts.failed, "failed"),
+        (counts.error, "errored"),
+        (counts.unscored, "unscored"),
+        (counts.not_run - early, "not run"),
+        (early, "stopped early"),
+        (aside, "in quarantine"),
+    ):
+        if number:
+            parts.append(f"{number:,} {word}")
     if summary.flaky_cases:
         parts.append(count_text(summary.flaky_cases, "flaky case"))
     if experiment.status in {"INTERRUPTED", "ABANDONED"}:
@@ -196,7 +227,8 @@ def _why(experiment: Experiment, summary: Summary, counts: Counts) -> str:
 def _planned_counts(experiment: Experiment, summary: Summary) -> Counts:
     """The counts, with the planned runs that left no result among those not run."""
     counts = summary.figures.counts
-    missing = max(0, experiment.planned - counts.total)
+    aside = summary.figures.quarantined.total
+    missing = max(0, experiment.planned - counts.total - aside)
     return counts.model_copy(update={"not_run": counts.not_run + missing})
 
 
@@ -208,6 +240,7 @@ class _Counting:
         self._rows: dict[tuple[str, str, str], tuple[Tally, dict[str, None]]] = {}
         self._misses: dict[Outcome, dict[CaseKey, tuple[Result, int]]] = {o: {} for o in _MISSED}
         self._missed: set[CaseKey] = set()
+        self._aside: dict[CaseKey, Miss] = {}
 
     def add(self, result: Result) -> None:
         self._all.add(result)
@@ -218,8 +251,22 @@ class _Counting:
         row[0].add(result)
         if result.prompt_version is not None:
             row[1].setdefault(result.prompt_version)
-        if result.outcome in self._misses:
+        if result.quarantine is not None:
+            self._set_aside(result)
+        elif result.outcome in self._misses:
             self._keep(result)
+
+    def _set_aside(self, result: Result) -> None:
+        key = CaseKey(result.suite, result.prompt, result.model, result.case_id)
+        missed = result.outcome in self._misses
+        known = self._aside.get(key)
+        if known is None:
+            self._aside[key] = Miss(result=result, missed=int(missed), repeats=1)
+            return
+        first = result if missed and not known.missed else known.result
+        self._aside[key] = Miss(
+            result=first, missed=known.missed + missed, repeats=known.repeats + 1
+        )
 
     def _keep(self, result: Result) -> None:
         key = CaseKey(result.suite, result.prompt, result.model, result.case_id)
@@ -234,27 +281,33 @@ class _Counting:
     def summary(self) -> Summary:
         mixed = [(key, repeats) for key, repeats in self._all.cases.items() if repeats.mixed]
         flaky = [
-            FlakyCase(**key._asdict(), passed=repeats.passed, scored=repeats.scored)
+            _flaky(key, repeats)
             for key, repeats in heapq.nsmallest(MOST_FLAKY, mixed, key=lambda pair: pair[0])
         ]
+        rows = self._all_rows()
+        saved = [row.figures.saved_usd for row in rows if row.figures.stopped_early]
         return Summary(
-            figures=_figures(self._all),
-            rows=tuple(
-                Row(
-                    suite=suite,
-                    prompt=prompt,
-                    prompt_versions=tuple(versions),
-                    model=model,
-                    figures=_figures(counted),
-                )
-                for (suite, prompt, model), (counted, versions) in sorted(
-                    self._rows.items(), key=lambda item: item[0]
-                )
-            ),
+            figures=_figures(self._all).model_copy(update={"saved_usd": _sum_of(saved)}),
+            rows=rows,
             flaky=tuple(flaky),
             flaky_cases=len(mixed),
             missed_cases=len(self._missed),
             misses=tuple(self._all_misses()),
+            quarantine=tuple(self._aside.values()),
+        )
+
+    def _all_rows(self) -> tuple[Row, ...]:
+        return tuple(
+            Row(
+                suite=suite,
+                prompt=prompt,
+                prompt_versions=tuple(versions),
+                model=model,
+                figures=_figures(counted),
+            )
+            for (suite, prompt, model), (counted, versions) in sorted(
+                self._rows.items(), key=lambda item: item[0]
+            )
         )
 
     def _all_misses(self) -> Iterable[Miss]:
@@ -266,7 +319,7 @@ class _Counting:
 def _figures(counted: Tally) -> Figures:
     outcomes, sources = counted.outcomes, counted.sources
     return Figures(
-        counts=Counts(**{name: outcomes[name] for name in Counts.model_fields}),  # type: ignore[index]
+        counts=_counts(outcomes),
         sources=Sources(**{name: sources[name] for name in Sources.model_fields}),  # type: ignore[index]
         cases=len(counted.cases),
         repeats=counted.repeats,
@@ -284,7 +337,20 @@ def _figures(counted: Tally) -> Figures:
         live_cost_usd=_total(counted.live_cost_usd),
         input_tokens=_total(counted.input_tokens),
         output_tokens=_total(counted.output_tokens),
+        quarantined=_counts(counted.quarantined),
+        stopped_early=counted.stopped_early,
+        saved_usd=counted.saved_usd if counted.stopped_early else None,
     )
+
+
+def _counts(outcomes: Counter[Outcome]) -> Counts:
+    return Counts(**{name: outcomes[name] for name in Counts.model_fields})  # type: ignore[index]
+
+
+def _sum_of(values: Sequence[float | None]) -> float | None:
+    """The sum, unknown when nothing is there or one of them is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
 
 
 def _score_mean(name: str, values: Values) -> ScoreMean:
@@ -293,3 +359,9 @@ def _score_mean(name: str, values: Values) -> ScoreMean:
 
 def _total(total: Sum) -> Total:
     return Total(value=total.value, unknown=total.unknown)
+
+
+def _flaky(key: CaseKey, repeats: Repeats) -> FlakyCase:
+    low, high = wilson_interval(repeats.passed, repeats.scored)
+    counts = {"passed": repeats.passed, "scored": repeats.scored}
+    return FlakyCase(**key._asdict(), **counts, low=low, high=high)

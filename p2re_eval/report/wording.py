@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 from p2re_eval.quantities import count_text, money_text, number_text, tokens_text
 from p2re_eval.records import Experiment, Result
-from p2re_eval.report.summary import Summary, Total
+from p2re_eval.report.summary import FlakyCase, Miss, Summary, Total
+
+MOST_CUTS = 6
+"""How many of a lane's cuts are spelt out, the last ones."""
 
 
 def again(experiment: Experiment) -> str | None:
@@ -29,6 +32,13 @@ def revision_text(experiment: Experiment) -> str | None:
     return f"{revision.commit[:12]}{branch}{dirty}"
 
 
+def flaky_text(case: FlakyCase) -> str:
+    """``2 of 5 passed (12 to 77 %)``: the interval is the 95 % one of its pass rate."""
+    return (
+        f"{case.passed} of {case.scored} passed ({case.low * 100:.0f} to {case.high * 100:.0f} %)"
+    )
+
+
 def sum_text(total: Total, *, money: bool = False) -> str:
     """A partial sum says that it is one."""
     text = money_text(total.value) if money else tokens_text(total.value)
@@ -47,6 +57,20 @@ def reasons(result: Result) -> Iterator[str]:
         elif evaluation.score is not None and evaluation.score.passed is False:
             told = evaluation.score.explanation or f"value {number_text(evaluation.score.value)}"
             yield f"{evaluation.name}: {told}"
+
+
+def limits_text(experiment: Experiment) -> Iterator[str]:
+    """What a service's limits did to the run: calls in flight after each refusal, and what was not
+    run because nothing answered any more. Nothing where it all went as asked."""
+    limits = experiment.settings.get("limits")
+    for name, told in sorted(limits.items() if isinstance(limits, dict) else ()):
+        if told.get("cuts"):
+            steps = " -> ".join(f"{n:,}" for n in (told["reached"], *told["cuts"][-MOST_CUTS:]))
+            cuts = count_text(told["cut"], "cut")
+            yield f"{name}: {steps} in flight as it refused calls ({cuts}), {told['now']:,} at last"
+        if told.get("closed"):
+            lost = f"{count_text(told['not_run'], 'run')} not run: " if told["not_run"] else ""
+            yield f"{lost}{told['closed']}"
 
 
 def answers_text(summary: Summary) -> str:
@@ -78,10 +102,36 @@ def cost_text(summary: Summary) -> str | None:
     return f"{money_text(cost.value)}{_spent(summary)}{left_out}"
 
 
+def budget_text(experiment: Experiment) -> str | None:
+    """``$0.08 of $0.10 spent``, judges included; ``None`` without a budget."""
+    limit, spent = (experiment.settings.get(name) for name in ("p2re_budget", "p2re_spent"))
+    if not isinstance(limit, int | float) or not isinstance(spent, int | float):
+        return None
+    return f"{money_text(spent)} of {money_text(limit)} spent"
+
+
+def saved_text(summary: Summary) -> str | None:
+    """What early stop left out; ``None`` when nothing."""
+    figures = summary.figures
+    if not figures.stopped_early:
+        return None
+    saved = figures.saved_usd
+    money = "" if saved == 0 else f", about {money_text(saved)}" if saved else ", money unknown"
+    return f"{count_text(figures.stopped_early, 'run')} not needed{money}"
+
+
+def quarantine_text(miss: Miss) -> str:
+    """How a case in quarantine did, and why it is there."""
+    how = f"{miss.missed} of {miss.repeats} failed" if miss.missed else "passes again"
+    if miss.repeats == 1 and miss.missed:
+        how = miss.result.outcome
+    return f"{how}; {miss.result.quarantine}"
+
+
 def _spent(summary: Summary) -> str:
     """How much of the cost is new: answers from the cache or a recording were paid for before."""
     sources, live = summary.figures.sources, summary.figures.live_cost_usd
-    if not sources.cache and not sources.replay:
+    if not summary.figures.cost_usd.value or (not sources.cache and not sources.replay):
         return ""
     if not sources.live:
         return ", none of it spent now"

@@ -310,7 +310,9 @@ def _imported(name: str, root: Path) -> Scorer | ScorerFunction:
 def _placed(error: DefinitionError, place: Place | None) -> DefinitionError:
     if place is None or error.path is not None:
         return error
-    return type(error)(error.what, path=place.path, line=place.line, column=place.column)
+    return type(error)(
+        error.what, path=place.path, line=place.line, column=place.column, option=error.option
+    )
 
 
 def _hashable(value: object) -> JSON:

@@ -49,7 +49,7 @@ class Signature:
         """
         for name in options:
             if name not in self.options:
-                raise UnknownName(self._unknown(name))
+                raise UnknownName(self._unknown(name), option=name)
         for name, parameter in self.options.items():
             if name not in options and parameter.default is parameter.empty:
                 raise MissingValue(f"'{self._name}' needs the option '{name}'; add it")
@@ -81,7 +81,7 @@ class Signature:
             from p2re_eval.documents import type_mistake
 
             what = type_mistake(name, error, value)
-            raise WrongType(f"option {what}, in '{self._name}'") from None
+            raise WrongType(f"option {what}, in '{self._name}'", option=name) from None
 
     @cached_property
     def _adapters(self) -> dict[str, TypeAdapter[Any] | None]:
@@ -113,7 +113,7 @@ def _parameters(
 
 
 def _wrong_start(name: str, given: list[str]) -> str:
-    wanted = f"def {name}(completion, case, *, ...)"
+    wanted = f"def {name.rpartition(':')[2]}(completion, case, *, ...)"
     extra = [n for n in given if n not in _GIVEN]
     if extra:
         return f"the scorer '{name}' takes '{extra[0]}' by position; make it keyword-only: {wanted}"

@@ -53,8 +53,21 @@ def decided(score: Score, spec: ScorerSpec) -> Score:
             passed = not passed
     elif spec.negate:
         passed = not passed
-    return score.model_copy(update={"value": value, "passed": passed})
+    update: dict[str, object] = {"value": value, "passed": passed}
+    if spec.threshold is not None:
+        update["explanation"] = _with_threshold(score.explanation, value, spec.threshold)
+    return score.model_copy(update=update)
+
+
+def _with_threshold(explanation: str | None, value: float, threshold: float) -> str:
+    """What the scorer said, and on which side of the threshold its value is."""
+    side = "reaches" if value >= threshold else "is below"
+    note = f"{value:.4g} {side} the threshold {threshold:g}"
+    return f"{explanation}; {note}" if explanation else note
 
 
 def _named(returned: object) -> str:
-    return "nothing" if returned is None else f"a {type(returned).__name__}"
+    if returned is None:
+        return "nothing"
+    name = type(returned).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -20,7 +20,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns
 from p2re_eval.store.payloads import json_of, record_of
-from p2re_eval.store.trace_queries import evaluation, read_trace, usage
+from p2re_eval.store.trace_queries import evaluation, key_text, read_trace, usage
 
 _PAGE = 256
 """Results in memory at a time; no read transaction between pages holds up a checkpoint."""
@@ -28,21 +28,43 @@ _PAGE = 256
 
 def list_experiments(connection: sqlite3.Connection, limit: int) -> list[Experiment]:
     """The newest experiments first."""
-    rows = connection.execute("SELECT * FROM experiments ORDER BY id DESC LIMIT ?", (limit,))
-    return [_experiment(row) for row in rows]
+    return [one for _, one in page_of_experiments(connection, limit=limit)]
+
+
+def page_of_experiments(
+    connection: sqlite3.Connection, *, limit: int, before: int | None = None
+) -> list[tuple[int, Experiment]]:
+    """The newest first, below the row ``before``, each after its row."""
+    rows = connection.execute(
+        "SELECT * FROM experiments WHERE id < ? ORDER BY id DESC LIMIT ?",
+        (before or 1 << 62, limit),
+    )
+    return [(row["id"], _experiment(row)) for row in rows]
+
+
+def outcomes(connection: sqlite3.Connection, experiment_id: str) -> dict[str, int]:
+    """How many results ended how."""
+    rows = connection.execute(
+        "SELECT outcome, count(*) FROM results WHERE experiment_id = ? GROUP BY outcome",
+        (experiment_id,),
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def read_experiment(connection: sqlite3.Connection, name: str, path: Path) -> Experiment:
-    """The experiment whose id begins so, or the ``latest``.
+    """The experiment whose id begins so, or the ``latest`` that was not made as another's baseline.
 
     Raises NoSuchRecord, StoreError (ambiguous).
     """
     if name == "latest":
-        found = list_experiments(connection, 1)
-        if not found:
+        row = connection.execute(
+            "SELECT * FROM experiments "
+            "WHERE json_extract(settings, '$.baseline_of') IS NULL ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        if row is None:
             what = f"{path}: no experiment was recorded yet; run a suite with --p2re first"
             raise NoSuchRecord(what, path=path)
-        return found[0]
+        return _experiment(row)
     rows = connection.execute(
         "SELECT * FROM experiments WHERE substr(experiment_id, 1, ?) = ? "
         "ORDER BY experiment_id = ? DESC, id DESC LIMIT 2",
@@ -60,19 +82,45 @@ def read_experiment(connection: sqlite3.Connection, name: str, path: Path) -> Ex
 
 def results(connection: sqlite3.Connection, experiment_id: str) -> Iterator[Result]:
     """The results of an experiment by suite and position, each with its evaluations."""
-    at: tuple[object, ...] = ("", -1, 0)
+    at: tuple[str, int, int] | None = None
     while True:
-        rows = connection.execute(
-            "SELECT * FROM results WHERE experiment_id = ? AND (suite, position, id) > (?, ?, ?) "
-            "ORDER BY suite, position, id LIMIT ?",
-            (experiment_id, *at, _PAGE),
-        ).fetchall()
-        judged = _evaluations(connection, experiment_id, rows)
-        for row in rows:
-            yield _result(row, judged.get(row["trace_id"], ()))
-        if len(rows) < _PAGE:
+        page, at = page_of_results(connection, experiment_id, limit=_PAGE, after=at)
+        yield from page
+        if at is None:
             return
-        at = (rows[-1]["suite"], rows[-1]["position"], rows[-1]["id"])
+
+
+def page_of_results(
+    connection: sqlite3.Connection,
+    experiment_id: str,
+    *,
+    limit: int,
+    after: tuple[str, int, int] | None = None,
+) -> tuple[list[Result], tuple[str, int, int] | None]:
+    """Results from after this (suite, position, row), and where the next page begins."""
+    rows = connection.execute(
+        "SELECT * FROM results WHERE experiment_id = ? AND (suite, position, id) > (?, ?, ?) "
+        "ORDER BY suite, position, id LIMIT ?",
+        (experiment_id, *(after or ("", -1, 0)), limit),
+    ).fetchall()
+    judged = _evaluations(connection, experiment_id, rows)
+    found = [_result(row, judged.get(row["trace_id"], ())) for row in rows]
+    if len(rows) < limit:
+        return found, None
+    return found, (rows[-1]["suite"], rows[-1]["position"], rows[-1]["id"])
+
+
+def case_results(
+    connection: sqlite3.Connection, experiment_id: str, case: tuple[str, str, str, str]
+) -> list[Result]:
+    """The results of one case (suite, prompt, model, id) in the order of its repeats."""
+    rows = connection.execute(
+        "SELECT * FROM results WHERE experiment_id = ? AND suite = ? AND prompt = ? AND model = ? "
+        "AND case_id = ? ORDER BY repeat",
+        (experiment_id, *case),
+    ).fetchall()
+    judged = _evaluations(connection, experiment_id, rows)
+    return [_result(row, judged.get(row["trace_id"], ())) for row in rows]
 
 
 def recordings(connection: sqlite3.Connection, experiment_id: str, path: Path) -> Iterator[Trace]:
@@ -117,7 +165,7 @@ def _evaluations(
 def _result(row: sqlite3.Row, judged: tuple[Evaluation, ...]) -> Result:
     same = columns(
         "experiment_id item suite prompt prompt_version model case_id repeat position cluster "
-        "outcome value trace_id source cost_usd duration_ns"
+        "outcome value trace_id source cost_usd duration_ns quarantine model_answered"
     )
     return Result(
         **{name: row[name] for name in same},
@@ -130,6 +178,9 @@ def _result(row: sqlite3.Row, judged: tuple[Evaluation, ...]) -> Result:
         expected_preview=row["expected_preview"] or "",
         usage=usage(row),
         place=None if row["place"] is None else record_of(Place, row["place"]),
+        row_hash=key_text(row["row_hash"]) or None,
+        rules_hash=key_text(row["rules_hash"]) or None,
+        fingerprint=key_text(row["fingerprint"]) or None,
     )
 
 

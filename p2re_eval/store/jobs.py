@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
+    Assignment,
+    CapturedSpan,
     Evaluation,
     Experiment,
     PromptTemplate,
@@ -14,6 +17,9 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
+
+if TYPE_CHECKING:
+    from p2re_eval.store.trace_writes import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +74,11 @@ class FinishExperiment:
 
 @dataclass(frozen=True, slots=True)
 class SavePromptVersion:
-    """A prompt as it is now; a version that is known already is left as it is."""
+    """A prompt as it is now; a version that is known already is left as it is. ``created_ns`` is
+    given where another database knew it first."""
 
     template: PromptTemplate
+    created_ns: int | None = None
     write: Literal["save_prompt_version"] = "save_prompt_version"
 
 
@@ -82,6 +90,22 @@ class StartSession:
     write: Literal["start_session"] = "start_session"
 
 
+@dataclass(frozen=True, slots=True)
+class SaveSpans:
+    """Spans of other programs, in any order; what they say twice is kept once."""
+
+    spans: tuple[CapturedSpan, ...]
+    write: Literal["save_spans"] = "save_spans"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAssignment:
+    """A unit's variant in an A/B experiment."""
+
+    assignment: Assignment
+    write: Literal["keep_assignment"] = "keep_assignment"
+
+
 Job: TypeAlias = (
     BeginTrace
     | FinishTrace
@@ -91,4 +115,17 @@ Job: TypeAlias = (
     | FinishExperiment
     | SavePromptVersion
     | StartSession
+    | SaveSpans
+    | KeepAssignment
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An edit that somebody waits for (a pin, a label, a deletion); never kept for later."""
+
+    apply: Callable[[Transaction], None]
+
+
+Write: TypeAlias = Job | Change
+"""Whatever the writer takes."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 from p2re_eval.errors import NewerSchema
-from p2re_eval.store.schema import APPLICATION_ID, TABLES
+from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
+from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
+from p2re_eval.store.steps.capture_tables import add_capture
+from p2re_eval.store.steps.comparable_results import make_results_comparable
+from p2re_eval.store.steps.online_tables import add_online_experiments
+from p2re_eval.store.steps.record_tables import add_record_tables
+from p2re_eval.store.steps.sync_ledger import add_sync_ledger
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -22,7 +28,15 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-STEPS: tuple[Step, ...] = (create_tables,)
+STEPS: tuple[Step, ...] = (
+    create_tables,
+    make_results_comparable,
+    add_capture,
+    add_record_tables,
+    add_spending_and_quarantine,
+    add_online_experiments,
+    add_sync_ledger,
+)
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
 
@@ -56,16 +70,6 @@ def refuse_newer(version: int, path: Path, *, known: int = len(STEPS)) -> None:
             f"{known}); upgrade p2re-eval, or use another path",
             path=path,
         )
-
-
-def statements(script: str) -> Iterator[str]:
-    """The single statements of an SQL script (``executescript`` would commit before it runs)."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending.strip()
-            pending = ""
 
 
 def _take(connection: sqlite3.Connection, step: Step, number: int) -> None:

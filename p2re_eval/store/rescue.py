@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from p2re_eval.store.faults import concerns_the_file
-from p2re_eval.store.jobs import BeginTrace, Job, StartExperiment
+from p2re_eval.store.jobs import BeginTrace, Change, Job, StartExperiment, Write
 from p2re_eval.store.redaction import Redaction
 
 
@@ -26,13 +26,13 @@ def rescue_paths(database: Path) -> tuple[Path, Path]:
     return beside, Path(tempfile.gettempdir()) / f"p2re-rescue-{name}.jsonl"
 
 
-def rescue(database: Path, jobs: Sequence[Job], redaction: Redaction) -> Path | None:
+def rescue(database: Path, jobs: Sequence[Write], redaction: Redaction) -> Path | None:
     """The file that now holds these jobs; None when none of them is worth keeping: a run that
-    has no answer yet will be told, and not be made.
+    has no answer yet will be told, and not be made; a person's edit will be told as well.
 
     Raises OSError when no place would take them.
     """
-    keep = [job for job in jobs if not isinstance(job, (BeginTrace, StartExperiment))]
+    keep = [job for job in jobs if not isinstance(job, (BeginTrace, StartExperiment, Change))]
     if not keep:
         return None
     adapter = TypeAdapter[Job](Job)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from p2re_eval.records import Evaluation, Experiment, PromptTemplate, Result, Session, Span
+from p2re_eval.store import rollups
 from p2re_eval.store.columns import columns, insert_into, replacing
 from p2re_eval.store.payloads import packed
-from p2re_eval.store.trace_writes import Transaction, add_spans
+from p2re_eval.store.trace_writes import Transaction, add_spans, key_column
+from p2re_eval.store.upkeep import judged_watermark
 
 _EVALUATION_COLUMNS = columns(
     "evaluation_id trace_id name identifier experiment_id scorer scorer_version kind value label "
@@ -16,13 +18,20 @@ _EVALUATION_COLUMNS = columns(
 _RESULT_COLUMNS = columns(
     "experiment_id item suite prompt prompt_version model case_id repeat position tags cluster "
     "outcome value trace_id source recorded fault inputs_preview output_preview expected_preview "
-    "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns place"
+    "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns quarantine "
+    "place row_hash rules_hash fingerprint model_answered"
 )
 _EXPERIMENT_COLUMNS = columns(
     "experiment_id name status started_ns ended_ns planned suites revision packages settings "
     "verdicts process"
 )
 _EVALUATION_KEY = "trace_id, name, identifier, coalesce(experiment_id, '')"
+_SAME_TARGET = "trace_id = ? AND name = ? AND identifier = ? AND coalesce(experiment_id, '') = ?"
+_KEEP_WHAT_WAS_SAID = (
+    "INSERT INTO evaluation_history(evaluation_id, trace_id, name, identifier, value, label, "
+    "passed, explanation, created_ns, replaced_ns) SELECT evaluation_id, trace_id, name, "
+    "identifier, value, label, passed, explanation, created_ns, ? FROM evaluations WHERE id = ?"
+)
 _RESULT_KEY = "experiment_id, suite, prompt, model, case_id, repeat"
 
 _SAVE_EVALUATION = insert_into(
@@ -73,11 +82,33 @@ def save_evaluations(transaction: Transaction, evaluations: Iterable[Evaluation]
     """One row for each (trace, name, identifier) of an experiment; the newest judgement stays.
 
     The experiment is part of the key: a cached trace is judged in many, and what one of them found
-    must not change when another looks at the same trace.
+    must not change when another looks at the same trace. A person's earlier word moves to the
+    history.
     """
+    evaluations = list(evaluations)
+    for one in evaluations:
+        _make_room(transaction, one)
     transaction.connection.executemany(
         _SAVE_EVALUATION, [_evaluation_values(transaction, one) for one in evaluations]
     )
+
+
+def _make_room(transaction: Transaction, one: Evaluation) -> None:
+    """Take the judgement out that this one replaces: the new row has a new id, so that whoever
+    follows the ids sees it."""
+    connection = transaction.connection
+    found = connection.execute(
+        f"SELECT id, kind, evaluation_id FROM evaluations WHERE {_SAME_TARGET}",  # noqa: S608 - our own SQL
+        (one.trace_id, one.name, one.identifier, one.experiment_id or ""),
+    ).fetchone()
+    if found is None:
+        return
+    row, kind, evaluation_id = found
+    if kind == "HUMAN" and evaluation_id != one.evaluation_id:
+        connection.execute(_KEEP_WHAT_WAS_SAID, (transaction.now_ns, row))
+    if row <= judged_watermark(connection):
+        rollups.take_out_evaluations(connection, [row])
+    connection.execute("DELETE FROM evaluations WHERE id = ?", (row,))
 
 
 def start_experiment(transaction: Transaction, experiment: Experiment) -> None:
@@ -92,9 +123,12 @@ def finish_experiment(transaction: Transaction, experiment: Experiment) -> None:
     transaction.connection.execute(_FINISH_EXPERIMENT, (*values, None))
 
 
-def save_prompt_version(transaction: Transaction, template: PromptTemplate) -> None:
+def save_prompt_version(
+    transaction: Transaction, template: PromptTemplate, created_ns: int | None = None
+) -> None:
     """A new version gets the next number; a known one keeps the row it has."""
-    connection, now_ns = transaction.connection, transaction.now_ns
+    connection = transaction.connection
+    now_ns = transaction.now_ns if created_ns is None else created_ns
     connection.execute(
         "INSERT INTO prompt_templates(name, created_ns) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (template.name, now_ns),
@@ -184,7 +218,12 @@ def _result_values(transaction: Transaction, result: Result) -> tuple[object, ..
         usage.reasoning_tokens,
         result.cost_usd,
         result.duration_ns,
+        redaction.text(result.quarantine),
         None if result.place is None else redaction.record(result.place),
+        key_column(result.row_hash or ""),
+        key_column(result.rules_hash or ""),
+        key_column(result.fingerprint or ""),
+        result.model_answered,
     )
 
 

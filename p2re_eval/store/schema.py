@@ -11,6 +11,9 @@ index; model, tokens and cost of a run stand in ``traces`` alone.
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+
 APPLICATION_ID = 0x50325245
 """``P2RE`` in ASCII: how SQLite's file header names our files."""
 
@@ -305,3 +308,13 @@ CREATE VIRTUAL TABLE search USING fts5(
   prompt, response, content='search_texts', content_rowid='id', tokenize='unicode61'
 );
 """
+
+
+def statements(script: str) -> Iterator[str]:
+    """The single statements of an SQL script (``executescript`` would commit before it runs)."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending.strip()
+            pending = ""

@@ -24,28 +24,26 @@ def watermark(connection: sqlite3.Connection) -> int:
     return 0 if found is None else int(found[0])
 
 
-def feed(connection: sqlite3.Connection, limit: int) -> bool:
-    """Index the next ``limit`` responses in a transaction of its own; False when none is left."""
-    if not _waiting(connection):
-        return False
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _feed(connection, limit)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return _waiting(connection)
+def index(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Index the texts of the responses after ``first`` up to ``last``, and move the watermark."""
+    connection.execute(
+        "INSERT INTO search(rowid, prompt, response) SELECT s.id, s.prompt, s.response "
+        "FROM responses r JOIN search_texts s ON s.id = r.trace "
+        "WHERE r.id > ? AND r.id <= ? AND r.span IS NULL",
+        (first, last),
+    )
+    connection.execute(_MOVE, (last,))
 
 
 def forget(connection: sqlite3.Connection, trace: int) -> None:
-    """Take a trace out of the index, while its texts are still there to take it out with."""
+    """Take a trace out of the index, while its texts are still there to take it out with. One
+    without a prompt has lost its texts to retention, and was taken out then."""
     connection.execute(
         "INSERT INTO search(search, rowid, prompt, response) "
         "SELECT 'delete', id, prompt, response FROM search_texts WHERE id = ? AND EXISTS ("
-        "SELECT 1 FROM responses WHERE trace = ? AND span IS NULL AND id <= ?)",
-        (trace, trace, watermark(connection)),
+        "SELECT 1 FROM responses WHERE trace = ? AND span IS NULL AND id <= ?) "
+        "AND EXISTS (SELECT 1 FROM traces WHERE id = ? AND prompt IS NOT NULL)",
+        (trace, trace, watermark(connection), trace),
     )
 
 
@@ -60,25 +58,3 @@ def as_query(text: str) -> str:
         quoted = '"' + stem.replace('"', '""') + '"'
         terms.append(quoted + "*" if word and term != stem else quoted)
     return " ".join(terms)
-
-
-def _waiting(connection: sqlite3.Connection) -> bool:
-    newest = connection.execute("SELECT max(id) FROM responses").fetchone()[0]
-    return newest is not None and int(newest) > watermark(connection)
-
-
-def _feed(connection: sqlite3.Connection, limit: int) -> None:
-    first = watermark(connection)
-    last = connection.execute(
-        "SELECT max(id) FROM (SELECT id FROM responses WHERE id > ? ORDER BY id LIMIT ?)",
-        (first, limit),
-    ).fetchone()[0]
-    if last is None:
-        return  # another process was faster
-    connection.execute(
-        "INSERT INTO search(rowid, prompt, response) SELECT s.id, s.prompt, s.response "
-        "FROM responses r JOIN search_texts s ON s.id = r.trace "
-        "WHERE r.id > ? AND r.id <= ? AND r.span IS NULL",
-        (first, last),
-    )
-    connection.execute(_MOVE, (last,))

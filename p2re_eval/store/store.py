@@ -7,18 +7,23 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
+    Assignment,
+    CapturedSpan,
     Completion,
     Evaluation,
     Experiment,
+    Observation,
     PromptTemplate,
     Result,
     Session,
@@ -26,28 +31,43 @@ from p2re_eval.records import (
     Trace,
     TraceStatus,
 )
-from p2re_eval.store import experiment_queries, recovery, trace_lists, trace_queries
+from p2re_eval.store import (
+    experiment_queries,
+    observation_queries,
+    recovery,
+    trace_lists,
+    trace_queries,
+)
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.connection import open_for_reading, open_for_writing
 from p2re_eval.store.faults import explained
 from p2re_eval.store.health import StoreHealth, health
+from p2re_eval.store.history import History, has_run, history
 from p2re_eval.store.jobs import (
     BeginTrace,
+    Change,
     FinishExperiment,
     FinishTrace,
     Job,
+    KeepAssignment,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
+    SaveSpans,
     StartExperiment,
     StartSession,
+    Write,
 )
+from p2re_eval.store.maintenance import Maintenance
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
+from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.trace_writes import Transaction, key_column
 from p2re_eval.store.writer import Writer
+
+_T = TypeVar("_T")
 
 
 def open_store(
@@ -80,7 +100,8 @@ def open_store(
     except BaseException:
         connection.close()
         raise
-    return Store(path, Writer(connection, path, clock, redaction), busy_timeout_s)
+    writer = Writer(connection, path, clock, redaction)
+    return Store(path, writer, busy_timeout_s, redaction=redaction, clock=clock)
 
 
 class Store:
@@ -90,10 +111,20 @@ class Store:
     everything that was committed before them.
     """
 
-    def __init__(self, path: Path, writer: Writer | None, busy_timeout_s: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer | None,
+        busy_timeout_s: float,
+        *,
+        redaction: Redaction | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.path = path
         self._writer = writer
         self._busy_timeout_s = busy_timeout_s
+        self._redaction = redaction
+        self._clock = clock or SystemClock()
         self._pid = os.getpid()
         self._mine = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
@@ -146,6 +177,18 @@ class Store:
         """The prompt's version under the next number; one that is known stays as it is."""
         return self._submit(SavePromptVersion(template))
 
+    def save_spans(self, spans: Sequence[CapturedSpan]) -> Future[None]:
+        """Spans that other programs made: the trace grows with them, whatever order they come in.
+
+        A span that has ended is not replaced by word that it has begun; one that comes twice is
+        kept once. The trace is RUNNING until its root has ended.
+        """
+        return self._submit(SaveSpans(tuple(spans)))
+
+    def keep_assignment(self, assignment: Assignment) -> Future[None]:
+        """A unit's variant in an A/B experiment; the first word of it stays."""
+        return self._submit(KeepAssignment(assignment))
+
     def start_session(self, session: Session) -> Future[None]:
         """A conversation; its traces name it by ``session_id``."""
         return self._submit(StartSession(session))
@@ -162,6 +205,16 @@ class Store:
         """The newest live run with this key that was answered: what the cache gives."""
         with explained(self.path):
             return trace_queries.find_run(self._reader(), run_key)
+
+    def has_run(self, run_key: str) -> bool:
+        """Whether :meth:`find_run` would find one."""
+        with explained(self.path):
+            return has_run(self._reader(), key_column(run_key))
+
+    def history(self, prompt: str, model: str) -> History:
+        """What the newest live calls of this prompt on this model used."""
+        with explained(self.path):
+            return history(self._reader(), prompt, model)
 
     def find_call(self, run_key: str) -> Completion | None:
         """The newest answer to a scorer's own call with this key."""
@@ -186,6 +239,7 @@ class Store:
         status: TraceStatus | None = None,
         experiment_id: str | None = None,
         session_id: str | None = None,
+        user: str | None = None,
         suite: str | None = None,
         since_ns: int | None = None,
     ) -> list[TraceRow]:
@@ -196,6 +250,7 @@ class Store:
             status=status,
             experiment_id=experiment_id,
             session_id=session_id,
+            user=user,
             suite=suite,
             since_ns=since_ns,
         )
@@ -221,8 +276,7 @@ class Store:
         query = as_query(text)
         if not query:
             return []
-        if self._writer is not None:
-            self._writer.index_everything().result()
+        self.index_everything()
         with explained(self.path):
             return trace_lists.search(self._reader(), query, limit=limit)
 
@@ -249,10 +303,70 @@ class Store:
         with explained(self.path):
             yield from experiment_queries.results(self._reader(), experiment_id)
 
+    def observations(self, experiment_id: str, suite: str | None = None) -> Iterator[Observation]:
+        """The results in item order without their texts, of one suite where it is named."""
+        with explained(self.path):
+            yield from observation_queries.observations(self._reader(), experiment_id, suite)
+
+    def case_results(self, experiment_id: str, case: tuple[str, str, str, str]) -> list[Result]:
+        """The results of one case (suite, prompt, model, id), a repeat each."""
+        with explained(self.path):
+            return experiment_queries.case_results(self._reader(), experiment_id, case)
+
     def recordings(self, experiment_id: str) -> Iterator[Trace]:
         """The answered traces in item order, for replay; read page by page."""
         with explained(self.path):
             yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
+
+    def sync_ledger(self, target: str) -> SyncLedger:
+        """What another system holds of ours: the cursors and marks of a bridge."""
+        return SyncLedger(target, self.read, self._submit)
+
+    def sync_ledgers(self) -> list[SyncLedger]:
+        """One for each target that was ever synced with."""
+        return [self.sync_ledger(target) for target in self.read(targets)]
+
+    def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
+        """What a query of this room finds on this thread's connection; rows go by column name."""
+        with explained(self.path):
+            return query(self._reader())
+
+    def change(self, edit: Callable[[Transaction], _T]) -> _T:
+        """An edit inside the next transaction, on disk when this returns.
+
+        Raises StoreError, and what the edit raises: then nothing of it is written.
+        """
+        found: list[_T] = []
+        self._submit(Change(lambda transaction: found.append(edit(transaction)))).result()
+        return found[-1]
+
+    def index_everything(self) -> None:
+        """Bring the full-text index and the rollups up to what has ended by now."""
+        self._refuse_misuse()
+        if self._writer is not None:
+            self._writer.index_everything().result()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, which cannot write; rows go by column name."""
+        with explained(self.path):
+            yield self._reader()
+
+    @contextmanager
+    def maintenance(self) -> Iterator[Maintenance]:
+        """A connection of its own for long work in batches; others write in between.
+
+        Raises StoreError: opened to read only, or the file cannot be written.
+        """
+        self._refuse_misuse()
+        if self._redaction is None:
+            raise StoreError(f"{self.path}: was opened to read only", path=self.path)
+        connection = open_for_writing(self.path, busy_timeout_s=self._busy_timeout_s)
+        try:
+            with explained(self.path):
+                yield Maintenance(connection, self.path, self._redaction, self._clock)
+        finally:
+            connection.close()
 
     def health(self) -> StoreHealth:
         """Sizes, counts and SQLite's own check; reads every page once."""
@@ -263,7 +377,7 @@ class Store:
         """Open the file for this thread's reads. Raises what is wrong with it."""
         self._reader()
 
-    def _submit(self, job: Job) -> Future[None]:
+    def _submit(self, job: Write) -> Future[None]:
         self._refuse_misuse()
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to read only", path=self.path)

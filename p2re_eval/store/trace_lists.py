@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from p2re_eval.records import Record, Source, TraceStatus
+from p2re_eval.records import Record, Source, SpanKind, TraceStatus
 from p2re_eval.store.payloads import json_of
+from p2re_eval.store.steps.record_tables import version_text
 
 FEW_ROWS = 1000
 """How far a condition's matches are counted; fewer can be sorted, more are walked in order."""
@@ -20,6 +21,7 @@ class TraceRow(Record):
     id: int
     trace_id: str
     name: str
+    kind: SpanKind = "LLM"
     status: TraceStatus
     source: Source
     start_ns: int
@@ -27,11 +29,13 @@ class TraceRow(Record):
     model: str
     model_answered: str | None = None
     prompt: str
+    prompt_version: str | None = None
     suite: str | None = None
     case_id: str | None = None
     repeat: int = 0
     experiment_id: str | None = None
     session_id: str | None = None
+    user: str | None = None
     attempts: int = 1
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -42,6 +46,7 @@ class TraceRow(Record):
     input_preview: str = ""
     output_preview: str = ""
     tags: tuple[str, ...] = ()
+    pinned_ns: int | None = None
 
     @property
     def duration_ns(self) -> int | None:
@@ -57,6 +62,7 @@ class TraceFilter(Record):
     status: TraceStatus | None = None
     experiment_id: str | None = None
     session_id: str | None = None
+    user: str | None = None
     suite: str | None = None
     since_ns: int | None = None
 
@@ -82,18 +88,20 @@ class _Condition:
         return f"+{self.column} {self.test}"
 
 
-_ROW = (
-    "t.id, t.trace_id, t.name, t.status, t.source, t.start_ns, t.end_ns, t.model, "
-    "t.model_answered, t.prompt_name AS prompt, t.suite, t.case_id, t.repeat, t.experiment_id, "
-    "t.session_id, t.attempts, t.input_tokens, t.output_tokens, t.cached_tokens, "
-    "t.reasoning_tokens, t.cost_usd, t.fault_kind, coalesce(t.input_preview, '') AS input_preview, "
-    "coalesce(t.output_preview, '') AS output_preview, t.tags"
+ROW = (
+    "t.id, t.trace_id, t.name, t.kind, t.status, t.source, t.start_ns, t.end_ns, t.model, "
+    "t.model_answered, t.prompt_name AS prompt, t.prompt_version, t.suite, t.case_id, t.repeat, "
+    "t.experiment_id, t.session_id, t.user, t.attempts, t.input_tokens, t.output_tokens, "
+    "t.cached_tokens, t.reasoning_tokens, t.cost_usd, t.fault_kind, "
+    "coalesce(t.input_preview, '') AS input_preview, "
+    "coalesce(t.output_preview, '') AS output_preview, t.tags, t.pinned_ns"
 )
 _COLUMNS = {
     "model": "t.model",
     "prompt": "t.prompt_name",
     "experiment_id": "t.experiment_id",
     "session_id": "t.session_id",
+    "user": "t.user",
     "suite": "t.suite",
 }
 _STATUS, _START = "t.status", "t.start_ns"
@@ -113,8 +121,8 @@ def list_traces(
         terms.append(f"{order} < ?")
         values.append(before)
     where = f"WHERE {' AND '.join(terms)} " if terms else ""
-    sql = f"SELECT {_ROW} FROM traces t {where}ORDER BY {order} DESC LIMIT ?"  # noqa: S608 - our own names
-    return [_trace_row(row) for row in connection.execute(sql, (*values, limit))]
+    sql = f"SELECT {ROW} FROM traces t {where}ORDER BY {order} DESC LIMIT ?"  # noqa: S608 - our own names
+    return [trace_row(row) for row in connection.execute(sql, (*values, limit))]
 
 
 def ended_after(
@@ -124,12 +132,12 @@ def ended_after(
     conditions = _conditions(wanted)
     terms = "".join(f"AND {one.checked} " for one in conditions)
     sql = (
-        f"SELECT r.id AS ended, {_ROW} FROM responses r JOIN traces t ON t.id = r.trace "  # noqa: S608 - our own names
+        f"SELECT r.id AS ended, {ROW} FROM responses r JOIN traces t ON t.id = r.trace "  # noqa: S608 - our own names
         f"WHERE r.span IS NULL AND r.id > ? {terms}ORDER BY r.id LIMIT ?"
     )
     values = [one.value for one in conditions]
     rows = connection.execute(sql, (after, *values, limit)).fetchall()
-    return [_trace_row(row) for row in rows], rows[-1]["ended"] if rows else after
+    return [trace_row(row) for row in rows], rows[-1]["ended"] if rows else after
 
 
 def newest_end(connection: sqlite3.Connection) -> int:
@@ -140,16 +148,17 @@ def newest_end(connection: sqlite3.Connection) -> int:
 def search(connection: sqlite3.Connection, query: str, *, limit: int) -> list[TraceRow]:
     """Traces that match an FTS5 query, the newest first."""
     sql = (
-        f"SELECT {_ROW} FROM search JOIN traces t ON t.id = search.rowid "  # noqa: S608 - our own names
+        f"SELECT {ROW} FROM search JOIN traces t ON t.id = search.rowid "  # noqa: S608 - our own names
         "WHERE search MATCH ? ORDER BY search.rowid DESC LIMIT ?"
     )
-    return [_trace_row(row) for row in connection.execute(sql, (query, limit))]
+    return [trace_row(row) for row in connection.execute(sql, (query, limit))]
 
 
-def _trace_row(row: sqlite3.Row) -> TraceRow:
-    """A row of _ROW's columns; built without validation, the table's types are its own."""
+def trace_row(row: sqlite3.Row) -> TraceRow:
+    """A row of ROW's columns; built without validation, the table's types are its own."""
     values = {name: row[name] for name in row.keys() if name != "ended"}  # noqa: SIM118 - a Row is not a mapping
     values["tags"] = tuple(json_of(values["tags"], ()))
+    values["prompt_version"] = version_text(values["prompt_version"])
     return TraceRow.model_construct(**values)
 
 
@@ -186,3 +195,11 @@ def _rarest(connection: sqlite3.Connection, conditions: Sequence[_Condition]) ->
 def _matches(connection: sqlite3.Connection, one: _Condition) -> int:
     sql = f"SELECT count(*) FROM (SELECT 1 FROM traces t WHERE {one.leading} LIMIT ?)"  # noqa: S608 - our own names
     return int(connection.execute(sql, (one.value, FEW_ROWS)).fetchone()[0])
+
+
+def pin_and_texts(connection: sqlite3.Connection, trace_id: str) -> tuple[int | None, bool]:
+    """When a trace was pinned, and whether retention has dropped its texts."""
+    row = connection.execute(
+        "SELECT pinned_ns, prompt IS NULL FROM traces WHERE trace_id = ?", (trace_id,)
+    ).fetchone()
+    return (None, False) if row is None else (row[0], bool(row[1]))

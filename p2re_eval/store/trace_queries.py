@@ -11,8 +11,10 @@ from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.records import (
     Completion,
     Evaluation,
+    Exposure,
     Fault,
     Message,
+    ModelSettings,
     RenderedPrompt,
     Score,
     Span,
@@ -21,6 +23,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.store.columns import columns
 from p2re_eval.store.payloads import json_of, record_of, text_of, unpacked
+from p2re_eval.store.steps.record_tables import version_text
 from p2re_eval.store.trace_writes import key_column
 
 
@@ -31,7 +34,7 @@ def find_run(connection: sqlite3.Connection, run_key: str) -> Trace | None:
         "AND run_key IS NOT NULL ORDER BY id DESC LIMIT 1",
         (key_column(run_key),),
     ).fetchone()
-    return None if row is None else _trace(connection, row)
+    return None if row is None else trace_of(connection, row)
 
 
 def find_call(connection: sqlite3.Connection, run_key: str) -> Completion | None:
@@ -47,6 +50,11 @@ def find_call(connection: sqlite3.Connection, run_key: str) -> Completion | None
 
 def read_trace(connection: sqlite3.Connection, beginning: str, path: Path) -> Trace:
     """The trace whose id begins so, with its spans. Raises NoSuchRecord, StoreError (ambiguous)."""
+    return trace_of(connection, trace_row(connection, beginning, path))
+
+
+def trace_row(connection: sqlite3.Connection, beginning: str, path: Path) -> sqlite3.Row:
+    """Its row in ``traces``. Raises NoSuchRecord, StoreError (ambiguous)."""
     beginning = beginning.strip().lower()
     rows = []
     if beginning:
@@ -65,7 +73,8 @@ def read_trace(connection: sqlite3.Connection, beginning: str, path: Path) -> Tr
             f"{path}: '{beginning}' begins more than one trace ({first}, {second}); give more of it"
         )
         raise StoreError(what, path=path)
-    return _trace(connection, rows[0])
+    row: sqlite3.Row = rows[0]
+    return row
 
 
 def evaluations(connection: sqlite3.Connection, trace_id: str) -> list[Evaluation]:
@@ -109,40 +118,61 @@ def usage(row: sqlite3.Row) -> Usage:
     )
 
 
-def _trace(connection: sqlite3.Connection, row: sqlite3.Row) -> Trace:
-    responses = {
-        response["span"]: response
-        for response in connection.execute("SELECT * FROM responses WHERE trace = ?", (row["id"],))
-    }
-    ending = responses.get(None)
+def trace_of(connection: sqlite3.Connection, row: sqlite3.Row, *, with_spans: bool = True) -> Trace:
+    """The record of a row in ``traces``."""
+    ending = connection.execute(
+        "SELECT * FROM responses WHERE trace = ? AND span IS NULL", (row["id"],)
+    ).fetchone()
+    root = connection.execute(
+        "SELECT attributes, events FROM spans WHERE trace = ? AND span_id = ?",
+        (row["id"], row["span_id"]),
+    ).fetchone()
     return Trace(
         trace_id=row["trace_id"],
         span_id=row["span_id"],
         name=row["name"],
+        kind=row["kind"],
         status=row["status"],
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
-        prompt=_prompt(connection, row["prompt"]),
+        prompt=_asked(connection, row),
         completion=None if ending is None else _completion(connection, ending, row),
         fault=None if ending is None else _fault(ending),
         attempts=row["attempts"],
-        run_key=_run_key(row),
+        run_key=key_text(row["run_key"]),
         source=row["source"],
         experiment_id=row["experiment_id"],
         session_id=row["session_id"],
+        user=row["user"],
         suite=row["suite"],
         case_id=row["case_id"],
         repeat=row["repeat"],
         tags=tuple(json_of(row["tags"], ())),
         metadata=json_of(row["metadata"], {}),
-        spans=tuple(_spans(connection, row, responses)),
+        attributes={} if root is None else json_of(root["attributes"], {}),
+        events=() if root is None else tuple(json_of(root["events"], ())),
+        exposures=tuple(_exposures(connection, row["trace_id"])),
+        spans=tuple(spans_of(connection, row)) if with_spans else (),
     )
 
 
-def _spans(
-    connection: sqlite3.Connection, trace: sqlite3.Row, responses: dict[int | None, sqlite3.Row]
+def spans_of(
+    connection: sqlite3.Connection, trace: sqlite3.Row, *, span_id: str | None = None
 ) -> Iterator[Span]:
-    rows = connection.execute("SELECT * FROM spans WHERE trace = ? ORDER BY id", (trace["id"],))
+    """The spans of a row in ``traces`` as they were recorded, or the one of this id; but for the
+    root, which is the trace itself."""
+    rows = connection.execute(
+        "SELECT * FROM spans WHERE trace = ? AND span_id <> ? "
+        "AND span_id = coalesce(?, span_id) ORDER BY id",
+        (trace["id"], trace["span_id"], span_id),
+    ).fetchall()
+    wanted = json.dumps([row["id"] for row in rows])
+    responses = {
+        response["span"]: response
+        for response in connection.execute(
+            "SELECT r.* FROM json_each(?) j JOIN responses r ON r.span = j.value", (wanted,)
+        )
+    }
     same = columns("span_id parent_id name kind status status_message start_ns end_ns")
     for row in rows:
         ending = responses.get(row["id"])
@@ -150,15 +180,38 @@ def _spans(
             **{name: row[name] for name in same},
             trace_id=trace["trace_id"],
             attributes=json_of(row["attributes"], {}),
+            events=tuple(json_of(row["events"], ())),
             prompt=None if row["prompt"] is None else _prompt(connection, row["prompt"]),
             completion=None if ending is None else _completion(connection, ending, ending),
-            run_key=_run_key(row),
+            run_key=key_text(row["run_key"]),
         )
 
 
-def _run_key(row: sqlite3.Row) -> str:
-    kept = row["run_key"]
+def key_text(kept: bytes | str | None) -> str:
+    """What :func:`p2re_eval.store.trace_writes.key_column` was given."""
     return kept.hex() if isinstance(kept, bytes) else kept or ""
+
+
+def _exposures(connection: sqlite3.Connection, trace_id: str) -> Iterator[Exposure]:
+    for experiment, variant, unit in connection.execute(
+        "SELECT experiment, variant, unit FROM exposures WHERE trace_id = ? ORDER BY experiment",
+        (trace_id,),
+    ):
+        yield Exposure(experiment=experiment, variant=variant, unit=unit)
+
+
+def _asked(connection: sqlite3.Connection, trace: sqlite3.Row) -> RenderedPrompt:
+    """A trace's prompt; where there is none, or retention has dropped the texts, what the row
+    still knows of it."""
+    if trace["prompt"] is not None:
+        return _prompt(connection, trace["prompt"])
+    provider, _, name = trace["model"].partition("/")
+    return RenderedPrompt(
+        name=trace["prompt_name"],
+        version=version_text(trace["prompt_version"]),
+        messages=(),
+        model=ModelSettings(provider=provider or None, name=name or None),
+    )
 
 
 def _prompt(connection: sqlite3.Connection, prompt: int) -> RenderedPrompt:
@@ -187,9 +240,10 @@ def _completion(
 ) -> Completion | None:
     """``measures`` is the row that holds model, tokens and cost: the trace's, or a span's own."""
     said = text_of(connection, response["message"])
-    if said is None:
+    if said is None and response["finish_reason"] is None:
         return None
-    message = record_of(Message, said)
+    # Where retention has dropped the text, tokens and cost of the answer are still known.
+    message = Message(role="assistant") if said is None else record_of(Message, said)
     first_token = connection.execute(
         "SELECT value FROM metrics WHERE response = ? AND name = 'time_to_first_token_ns'",
         (response["id"],),

@@ -6,11 +6,20 @@ import re
 import sqlite3
 from collections.abc import Iterable
 
-from p2re_eval.records import Completion, Fault, Message, RenderedPrompt, Span, Trace
+from p2re_eval.records import (
+    Completion,
+    Exposure,
+    Fault,
+    Message,
+    RenderedPrompt,
+    Span,
+    Trace,
+)
 from p2re_eval.store.columns import columns, insert_into
 from p2re_eval.store.payloads import Blobs, digest, squeezed
 from p2re_eval.store.redaction import Redaction
-from p2re_eval.store.search import forget
+from p2re_eval.store.steps.record_tables import version_column
+from p2re_eval.store.upkeep import forget_ending
 
 SMALL_VARIABLES = 48
 """Bytes that are not worth compressing, even against the messages."""
@@ -34,11 +43,11 @@ class Transaction:
         self.blobs = Blobs(connection)
 
 
-_TRACE_COLUMNS = columns(
+TRACE_COLUMNS = columns(
     "trace_id span_id name status source start_ns end_ns model model_answered prompt_name prompt "
-    "suite case_id repeat experiment_id session_id run_key attempts input_tokens output_tokens "
-    "cached_tokens reasoning_tokens cost_usd fault_kind input_preview output_preview tags metadata "
-    "process"
+    "prompt_version suite case_id repeat experiment_id session_id run_key attempts input_tokens "
+    "output_tokens cached_tokens reasoning_tokens cost_usd fault_kind input_preview output_preview "
+    "tags metadata process kind user"
 )
 _ENDING_COLUMNS = columns(
     "status start_ns end_ns model_answered attempts input_tokens output_tokens cached_tokens "
@@ -46,7 +55,7 @@ _ENDING_COLUMNS = columns(
 )
 _SPAN_COLUMNS = columns(
     "trace span_id parent_id name kind status status_message start_ns end_ns attributes prompt "
-    "run_key"
+    "run_key events"
 )
 _RESPONSE_COLUMNS = columns(
     "trace span message reasoning raw refusal finish_reason raw_finish_reason response_id "
@@ -55,7 +64,7 @@ _RESPONSE_COLUMNS = columns(
 )
 _NOTHING_MORE = (None,) * 6  # a run's model, tokens and cost stand in traces
 
-_INSERT_TRACE = insert_into("traces", _TRACE_COLUMNS)
+_INSERT_TRACE = insert_into("traces", TRACE_COLUMNS)
 _END_TRACE = (
     "UPDATE traces SET "  # noqa: S608 - our own names
     + ", ".join(f"{column} = ?" for column in _ENDING_COLUMNS)
@@ -67,29 +76,63 @@ _INSERT_RESPONSE = insert_into("responses", _RESPONSE_COLUMNS)
 
 def begin_trace(transaction: Transaction, trace: Trace) -> None:
     """The row of a run that is on its way; a run that is known already keeps its row."""
-    if _row_of(transaction, trace.trace_id) is None:
-        _insert(transaction, trace)
+    if row_of(transaction, trace.trace_id) is None:
+        insert_trace(transaction, trace)
 
 
 def finish_trace(transaction: Transaction, trace: Trace) -> None:
     """The run as it ended, whether its beginning was recorded or not; a second ending replaces."""
-    row = _row_of(transaction, trace.trace_id)
+    row = row_of(transaction, trace.trace_id)
     if row is None:
-        row = _insert(transaction, trace)
+        row = insert_trace(transaction, trace)
     else:
+        remove_response(transaction, row)  # first: it is counted as the row still stands
         transaction.connection.execute(_END_TRACE, (*_ending(transaction, trace), row))
-        _remove_response(transaction, row)
     if trace.status != "RUNNING":
-        _insert_response(transaction, row, None, trace.completion, trace.fault)
+        insert_response(transaction, row, None, trace.completion, trace.fault)
+    if trace.attributes or trace.events or trace.exposures:
+        keep_root(transaction, row, trace)
     add_spans(transaction, trace.spans)
+
+
+def keep_root(
+    transaction: Transaction, row: int, trace: Trace, *, parent_id: str | None = None
+) -> None:
+    """What only the root span of a captured trace says; see ``steps.capture_tables``."""
+    root = Span(
+        span_id=trace.span_id,
+        trace_id=trace.trace_id,
+        parent_id=parent_id,
+        name=trace.name,
+        kind=trace.kind,
+        status=trace.status,
+        status_message=None if trace.fault is None else trace.fault.message,
+        start_ns=trace.start_ns,
+        end_ns=trace.end_ns,
+        attributes=trace.attributes,
+        events=trace.events,
+    )
+    add_span(transaction, row, root)
+    keep_exposures(transaction, trace.trace_id, trace.exposures, trace.start_ns)
+
+
+def keep_exposures(
+    transaction: Transaction, trace_id: str, exposures: Iterable[Exposure], seen_ns: int
+) -> None:
+    """Which variants of experiments a trace has shown to whom; the first word of it stays."""
+    transaction.connection.executemany(
+        "INSERT INTO exposures(experiment, trace_id, variant, unit, seen_ns) "
+        "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(one.experiment, trace_id, one.variant, one.unit, seen_ns) for one in exposures],
+    )
 
 
 def add_spans(transaction: Transaction, spans: Iterable[Span]) -> None:
     """Child spans of traces that are on disk; one that is there already is replaced."""
     for span in spans:
-        trace = _row_of(transaction, span.trace_id)
+        trace = row_of(transaction, span.trace_id)
         if trace is not None:  # retention may have taken a trace that an old cache still names
-            _add_span(transaction, trace, span)
+            add_span(transaction, trace, span)
 
 
 def keep_prompt(transaction: Transaction, prompt: RenderedPrompt) -> int:
@@ -130,42 +173,50 @@ def _beside(variables: bytes, messages: list[bytes]) -> str | bytes | None:
     return variables.decode() if small else squeezed(variables, known=b"".join(messages))
 
 
-def _row_of(transaction: Transaction, trace_id: str) -> int | None:
+def row_of(transaction: Transaction, trace_id: str) -> int | None:
+    """The row of a trace that is on disk."""
     found = transaction.connection.execute(
         "SELECT id FROM traces WHERE trace_id = ?", (trace_id,)
     ).fetchone()
     return None if found is None else int(found[0])
 
 
-def _insert(transaction: Transaction, trace: Trace) -> int:
+def insert_trace(transaction: Transaction, trace: Trace) -> int:
+    """A new trace, without its answer and spans; gives its row."""
+    values = trace_values(transaction, trace)
+    row = transaction.connection.execute(
+        _INSERT_TRACE, [values[column] for column in TRACE_COLUMNS]
+    ).lastrowid
+    assert row is not None
+    if trace.session_id is not None:
+        join_session(transaction, trace.session_id, row, trace.start_ns)
+    return row
+
+
+def trace_values(transaction: Transaction, trace: Trace) -> dict[str, object]:
+    """A trace's row, by column."""
     redaction = transaction.redaction
     asked = trace.prompt
-    ending = dict(zip(_ENDING_COLUMNS, _ending(transaction, trace), strict=True))
     beginning = {
         "trace_id": trace.trace_id,
         "span_id": trace.span_id,
         "name": trace.name,
         "source": trace.source,
-        "start_ns": trace.start_ns,
         "model": asked.model.id,
         "prompt_name": asked.name,
         "prompt": keep_prompt(transaction, asked),
+        "prompt_version": version_column(asked.version),
         "suite": trace.suite,
         "case_id": trace.case_id,
         "repeat": trace.repeat,
         "experiment_id": trace.experiment_id,
         "session_id": trace.session_id,
+        "kind": trace.kind,
+        "user": redaction.text(trace.user),
         "run_key": key_column(trace.run_key),
         "input_preview": preview(redaction, asked.messages[-1].text if asked.messages else ""),
     }
-    values = {**beginning, **ending}
-    row = transaction.connection.execute(
-        _INSERT_TRACE, [values[column] for column in _TRACE_COLUMNS]
-    ).lastrowid
-    assert row is not None
-    if trace.session_id is not None:
-        _join_session(transaction, trace.session_id, row, trace.start_ns)
-    return row
+    return beginning | dict(zip(_ENDING_COLUMNS, _ending(transaction, trace), strict=True))
 
 
 def _ending(transaction: Transaction, trace: Trace) -> tuple[object, ...]:
@@ -215,7 +266,8 @@ def _shown_answer(completion: Completion | None, fault: Fault | None) -> str:
     return completion.text or completion.refusal or calls
 
 
-def _join_session(transaction: Transaction, session_id: str, trace: int, start_ns: int) -> None:
+def join_session(transaction: Transaction, session_id: str, trace: int, start_ns: int) -> None:
+    """The trace in its session, which is made if it is new."""
     connection = transaction.connection
     connection.execute(
         "INSERT INTO sessions(session_id, started_ns) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -223,22 +275,24 @@ def _join_session(transaction: Transaction, session_id: str, trace: int, start_n
     )
     connection.execute(
         "INSERT INTO trace_sessions(session, trace) "
-        "SELECT id, ? FROM sessions WHERE session_id = ?",
+        "SELECT id, ? FROM sessions WHERE session_id = ? ON CONFLICT DO NOTHING",
         (trace, session_id),
     )
 
 
-def _remove_response(transaction: Transaction, trace: int) -> None:
+def remove_response(transaction: Transaction, trace: int) -> None:
+    """A trace's answer, out of the full-text index first."""
     connection = transaction.connection
     found = connection.execute(
         "SELECT id FROM responses WHERE trace = ? AND span IS NULL", (trace,)
     ).fetchone()
     if found is not None:
-        forget(connection, trace)
+        forget_ending(connection, trace)
         connection.execute("DELETE FROM responses WHERE id = ?", (found[0],))
 
 
-def _add_span(transaction: Transaction, trace: int, span: Span) -> None:
+def add_span(transaction: Transaction, trace: int, span: Span, fault: Fault | None = None) -> None:
+    """A span of the trace in this row, with its answer; it replaces one of the same id."""
     connection, redaction = transaction.connection, transaction.redaction
     connection.execute("DELETE FROM spans WHERE trace = ? AND span_id = ?", (trace, span.span_id))
     row = connection.execute(
@@ -256,19 +310,21 @@ def _add_span(transaction: Transaction, trace: int, span: Span) -> None:
             redaction.json(span.attributes),
             None if span.prompt is None else keep_prompt(transaction, span.prompt),
             key_column(span.run_key),
+            redaction.json(span.events),
         ),
     ).lastrowid
-    if span.completion is not None:
-        _insert_response(transaction, trace, row, span.completion, None)
+    if span.completion is not None or fault is not None:
+        insert_response(transaction, trace, row, span.completion, fault)
 
 
-def _insert_response(
+def insert_response(
     transaction: Transaction,
     trace: int,
     span: int | None,
     completion: Completion | None,
     fault: Fault | None,
 ) -> None:
+    """The end of a run (``span`` None) or of a span."""
     connection, redaction = transaction.connection, transaction.redaction
     failed = None if fault is None else redaction.record(fault)
     if completion is None:

@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
-from p2re_eval.store import recovery, search
+from p2re_eval.store import recovery, upkeep
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.faults import concerns_the_file, store_error
-from p2re_eval.store.jobs import Job
+from p2re_eval.store.forking import Working
+from p2re_eval.store.jobs import Write
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.rescue import rescue
 from p2re_eval.store.trace_writes import Transaction
@@ -31,7 +32,7 @@ FEED_AFTER_JOBS = 4000
 """A writer that is never idle feeds the index at least this often."""
 IDLE_S = 0.25
 
-_Waiting: TypeAlias = "tuple[Job, Future[None]]"
+_Waiting: TypeAlias = "tuple[Write, Future[None]]"
 
 
 class Writer:
@@ -55,8 +56,9 @@ class Writer:
         self._taken: list[Future[None]] = []
         self._file = path.stat()
         self._thread: threading.Thread | None = None
+        self._working = Working()
 
-    def submit(self, job: Job) -> Future[None]:
+    def submit(self, job: Write) -> Future[None]:
         """Queue a job; blocks only while the queue is full. Raises StoreError after close()."""
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # a caller that gives up must not lose the answer
@@ -113,10 +115,11 @@ class Writer:
             batch = self._next_batch()
             if batch is None:
                 break
-            if batch:
-                self._write(batch)
-            self._feed(idle=not batch)
-            self._answer_searchers()
+            with self._working:
+                if batch:
+                    self._write(batch)
+                self._feed(idle=not batch)
+                self._answer_searchers()
         self._answer_searchers()
 
     def _give_up(self, error: BaseException) -> None:
@@ -169,7 +172,7 @@ class Writer:
         for _, future in batch:
             future.set_exception(told)
 
-    def _rescued(self, jobs: Sequence[Job], error: Exception) -> Exception:
+    def _rescued(self, jobs: Sequence[Write], error: Exception) -> Exception:
         """The error for the caller, which names the file that keeps what was not written."""
         if not isinstance(error, (sqlite3.Error, StoreError)):
             return error
@@ -181,9 +184,9 @@ class Writer:
         if kept is None:
             return told
         what = f"{told}; kept in {kept}, which the next opening of the database imports"
-        return type(told)(what, path=self._path)
+        return type(told)(what, path=self._path, kept_in=kept)
 
-    def _transact(self, jobs: Sequence[Job]) -> None:
+    def _transact(self, jobs: Sequence[Write]) -> None:
         self._refuse_another_file()
         now_ns = self._clock.now_ns()
         if self._process is None:
@@ -207,7 +210,7 @@ class Writer:
         if not wanted:
             return
         try:
-            while search.feed(self._connection, FEED_ROWS):
+            while upkeep.feed(self._connection, FEED_ROWS):
                 pass
         except sqlite3.Error as error:
             for future in wanted:
@@ -220,7 +223,7 @@ class Writer:
         if not idle and self._jobs_since_feed < FEED_AFTER_JOBS:
             return
         try:
-            self._unfed = search.feed(self._connection, FEED_ROWS)
+            self._unfed = upkeep.feed(self._connection, FEED_ROWS)
         except sqlite3.Error:
             self._unfed = False  # the index waits for better times: the next write tries again
         if not self._unfed:

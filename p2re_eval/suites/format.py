@@ -130,6 +130,19 @@ class DatasetEntry(Shape):
     )
 
 
+class QuarantineEntry(Shape):
+    """A case that decides nothing for a while; it still runs, and reports show it."""
+
+    case: Label = Field(description="The case's id.")
+    until: str = Field(description="The last day, YYYY-MM-DD; afterwards it is an error.")
+    reason: str = Field(min_length=1, description="Why; reports show it.")
+    prompt: str | None = Field(None, description="Only with this prompt.")
+    model: str | None = Field(None, description="Only on this model, PROVIDER/NAME.")
+    suite: str | None = Field(
+        None, description="In a file that several suites share: the one that this entry is for."
+    )
+
+
 class SuiteFile(Shape):
     """A suite: which prompts, models and cases to run, how often, and what decides."""
 
@@ -183,4 +196,13 @@ class SuiteFile(Shape):
         [],
         description="Rules for the whole experiment: `pass_rate >= 0.9`, or {name: {option: "
         "value}}.",
+    )
+    early_stop: bool | None = Field(
+        None,
+        description="Leave out the repeats of a case once `case_pass_rate` cannot change; by "
+        "default only where every gate of the suite is a `case_pass_rate`.",
+    )
+    quarantine: SkipValidation[str | list[QuarantineEntry]] | None = Field(
+        None,
+        description="Cases that decide nothing for a while, or the path of a file that lists them.",
     )

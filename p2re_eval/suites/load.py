@@ -16,7 +16,7 @@ from p2re_eval.errors import (
     OutsideFolder,
     WrongType,
 )
-from p2re_eval.records import JSON, Case, ModelSettings, Place, Suite
+from p2re_eval.records import JSON, Case, ModelSettings, Place, Quarantine, Suite
 from p2re_eval.suites.cases import CaseBuilder
 from p2re_eval.suites.datasets import DATASET_SUFFIXES, Dataset
 from p2re_eval.suites.entries import (
@@ -27,6 +27,7 @@ from p2re_eval.suites.entries import (
     scorer_specs,
 )
 from p2re_eval.suites.format import DatasetEntry, Defaults, SuiteFile
+from p2re_eval.suites.quarantine import QuarantineReader
 from p2re_eval.suites.spots import InDocument, Mistakes
 
 SUITE_SUFFIXES = (".yaml", ".yml")
@@ -40,15 +41,29 @@ def load_suite(path: Path, *, root: Path) -> Suite:
     every mistake of the suite and, for each dataset, the first twenty.
     """
     with collector_paused():
-        return _SuiteReader(path, root).suite()
+        suite, mistakes = read_suite(path, root=root)
+    mistakes.raise_if_any()
+    return suite
 
 
-def read_suite(text: str, *, name: str, root: Path) -> Suite:
+def read_suite(path: Path, *, root: Path) -> tuple[Suite, Mistakes]:
+    """What can be made of a suite file, and its mistakes: the rest can still be checked.
+
+    Raises DefinitionErrors when nothing can be made of it.
+    """
+    reader = _SuiteReader(path, root)
+    return reader.suite(), reader.mistakes
+
+
+def parse_suite(text: str, *, name: str, root: Path) -> Suite:
     """A suite of this text, called ``name``, that is no file (yet).
 
     Raises DefinitionErrors as :func:`load_suite` does.
     """
-    return _SuiteReader(root / name, root, text=text).suite()
+    reader = _SuiteReader(root / name, root, text=text)
+    suite = reader.suite()
+    reader.mistakes.raise_if_any()
+    return suite
 
 
 def is_suite(path: Path) -> bool:
@@ -77,7 +92,7 @@ class _SuiteReader:
         self._root = root
         self._text = text
         self._shown = _shown(path, root)
-        self._mistakes = Mistakes(self._shown)
+        self.mistakes = Mistakes(self._shown)
 
     def suite(self) -> Suite:
         text = read_text(self._path, shown=self._shown) if self._text is None else self._text
@@ -86,7 +101,9 @@ class _SuiteReader:
         raw = self._mapping(document.value)
         file = self._file(raw)
         labels: set[str] = set()
-        top, mistakes = self._top, self._mistakes
+        top, mistakes = self._top, self.mistakes
+        scorers = scorer_specs(file.scorers, top.within("scorers"), mistakes, labels)
+        cases = self._cases(file, labels)
         suite = Suite(
             name=file.name or self._path.stem,
             path=self._shown,
@@ -97,15 +114,16 @@ class _SuiteReader:
             settings=self._settings(file),
             source=file.source,
             recordings=self._recordings(file.recordings),
-            scorers=scorer_specs(file.scorers, top.within("scorers"), mistakes, labels),
-            cases=self._cases(file, labels),
+            scorers=scorers,
+            cases=cases,
             threshold=file.threshold,
             gates=gate_specs(file.gates, top.within("gates"), mistakes),
             tags=tuple(dict.fromkeys(file.tags)),
+            early_stop=file.early_stop,
+            quarantine=self._quarantine(file, cases),
             places=self._places(raw, file),
         )
         self._check_complete(raw, suite)
-        mistakes.raise_if_any()
         return suite
 
     def _mapping(self, value: JSON) -> dict[str, JSON]:
@@ -113,13 +131,13 @@ class _SuiteReader:
             return value
         what = "a suite needs `prompt:` and `cases:` (or `dataset:`)"
         if value is None:
-            self._mistakes.note(MissingValue, f"this file is empty; {what}", self._top)
+            self.mistakes.note(MissingValue, f"this file is empty; {what}", self._top)
         elif isinstance(value, list):
             what = "a list at the top is a dataset; name it in the `dataset:` of a suite"
-            self._mistakes.note(WrongType, what, self._top)
+            self.mistakes.note(WrongType, what, self._top)
         else:
-            self._mistakes.note(WrongType, f"this is only text; {what}", self._top)
-        self._mistakes.raise_if_any()
+            self.mistakes.note(WrongType, f"this is only text; {what}", self._top)
+        self.mistakes.raise_if_any()
         return {}
 
     def _file(self, raw: dict[str, JSON]) -> SuiteFile:
@@ -128,7 +146,7 @@ class _SuiteReader:
         try:
             return SuiteFile.model_validate(raw)
         except ValidationError as error:
-            self._mistakes.explain(error, SuiteFile, self._top)
+            self.mistakes.explain(error, SuiteFile, self._top)
             self._wrong = {str(entry["loc"][0]) for entry in error.errors()}
             kept = {key: value for key, value in raw.items() if key not in self._wrong}
             return SuiteFile.model_validate(kept)
@@ -136,23 +154,28 @@ class _SuiteReader:
     def _settings(self, file: SuiteFile) -> ModelSettings:
         if file.settings is None:
             return ModelSettings()
-        return common_settings(file.settings, self._top.within("settings"), self._mistakes)
+        return common_settings(file.settings, self._top.within("settings"), self.mistakes)
 
     def _recordings(self, text: str | None) -> str | None:
         if text is None:
             return None
         if PurePath(text).is_absolute() or ".." in PurePath(text).parts:
             what = "recordings lie below the root folder; give a path relative to it"
-            self._mistakes.note(OutsideFolder, what, self._top, "recordings")
+            self.mistakes.note(OutsideFolder, what, self._top, "recordings")
         return text
+
+    def _quarantine(self, file: SuiteFile, cases: tuple[Case, ...]) -> tuple[Quarantine, ...]:
+        ids = {case.id for case in cases}
+        reader = QuarantineReader(self._path, self._shown, ids, self.mistakes)
+        return reader.read(file.quarantine, self._top.within("quarantine"))
 
     def _cases(self, file: SuiteFile, labels: set[str]) -> tuple[Case, ...]:
         defaults = file.defaults or Defaults()
         spot = self._top.within("defaults")
-        builder = CaseBuilder(defaults, spot, labels, self._mistakes)
+        builder = CaseBuilder(defaults, spot, labels, self.mistakes)
         for position, (dataset, prefix) in enumerate(self._datasets(file)):
             stem = f"{prefix}-" if position else ""
-            for row in dataset.rows(self._mistakes):
+            for row in dataset.rows(self.mistakes):
                 builder.add(row.entry, row.spot, f"{stem}row-{row.number:04}")
         for index, entry in enumerate(file.cases):
             spot = self._top.within("cases", index)
@@ -173,16 +196,16 @@ class _SuiteReader:
     def _dataset(self, raw: JSON, spot: InDocument) -> Dataset | None:
         if not isinstance(raw, str | dict):
             what = "a dataset is a file's path, or a mapping with `path:`"
-            self._mistakes.note(WrongType, what, spot)
+            self.mistakes.note(WrongType, what, spot)
             return None
         try:
             entry = DatasetEntry.model_validate({"path": raw} if isinstance(raw, str) else raw)
         except ValidationError as error:
-            self._mistakes.explain(error, DatasetEntry, spot)
+            self.mistakes.explain(error, DatasetEntry, spot)
             return None
         if entry.seed is not None and entry.limit is None:
             what = "`seed:` chooses the rows that `limit:` keeps; add `limit:`"
-            self._mistakes.note(MissingValue, what, spot, "seed", key=True)
+            self.mistakes.note(MissingValue, what, spot, "seed", key=True)
         return self._dataset_file(entry, spot.within("path") if isinstance(raw, dict) else spot)
 
     def _dataset_file(self, entry: DatasetEntry, spot: InDocument) -> Dataset | None:
@@ -191,14 +214,14 @@ class _SuiteReader:
         boundary = self._root if _inside(self._path, self._root) else folder
         if PurePath(entry.path).is_absolute() or not _inside(path, boundary):
             what = f"the dataset '{entry.path}' lies outside the project; move it beside this file"
-            self._mistakes.note(OutsideFolder, what, spot)
+            self.mistakes.note(OutsideFolder, what, spot)
         elif path.suffix not in DATASET_SUFFIXES:
             what = f"'{entry.path}' is no dataset; use one of {', '.join(DATASET_SUFFIXES)}"
-            self._mistakes.note(WrongType, what, spot)
+            self.mistakes.note(WrongType, what, spot)
         elif not path.is_file():
             what = f"there is no dataset '{entry.path}' beside this file"
             known = did_you_mean(entry.path, _datasets_below(folder, path))
-            self._mistakes.note(MissingFile, what + known, spot)
+            self.mistakes.note(MissingFile, what + known, spot)
         else:
             return Dataset(path, _shown(path, self._root), entry)
         return None
@@ -209,10 +232,10 @@ class _SuiteReader:
             return
         if not {"prompt", "prompts"} & {*raw, *self._wrong}:
             what = "a suite needs `prompt: NAME` (or `prompts:`); add it"
-            self._mistakes.note(MissingValue, what, self._top)
-        if not suite.cases and not self._mistakes.any:
+            self.mistakes.note(MissingValue, what, self._top)
+        if not suite.cases and not self.mistakes.any:
             what = "this suite has no cases; add `cases:` with `inputs:`, or rows to its `dataset:`"
-            self._mistakes.note(MissingValue, what, self._top)
+            self.mistakes.note(MissingValue, what, self._top)
 
     def _places(self, raw: dict[str, JSON], file: SuiteFile) -> dict[str, Place]:
         places = {key: self._top.place(key, key=True) for key in raw}

@@ -59,11 +59,15 @@ class Mistakes:
         self._suite = suite
         self._kept: dict[str, list[DefinitionError]] = {suite: []}
         self._left_out: dict[str, int] = {}
+        self._said: set[str] = set()
 
     def add(self, mistake: DefinitionError) -> None:
         """Keep it, or count it when its dataset has too many already."""
         path = str(mistake.path)
         kept = self._kept.setdefault(path, [])
+        if str(mistake) in self._said:
+            return
+        self._said.add(str(mistake))
         if path == self._suite or len(kept) < MOST_A_DATASET:
             kept.append(mistake)
         else:

@@ -175,3 +175,36 @@ def test_another_programs_database_is_broken() -> None:
         connection.execute("CREATE TABLE letters (text)")
     connection.close()
     assert found()["file"][0] == "broken"
+
+
+def test_a_suite_is_checked_as_a_run_would_check_it() -> None:
+    """An unknown scorer and an unknown input are found here too, before anything is called."""
+    Path("prompts").mkdir()
+    Path("suites").mkdir()
+    Path("prompts/say.yaml").write_text(PROMPT)
+    Path("suites/say.yaml").write_text(SUITE.replace("[contains]", "[contians]"))
+    verdict, detail = found()["suite"]
+    assert verdict == "broken"
+    assert detail == "suites/say.yaml:2:11: unknown scorer 'contians'; did you mean 'contains'?"
+
+
+def test_the_projects_own_plug_ins_are_known() -> None:
+    """A scorer of conftest.py is none that nobody knows; a conftest.py that breaks is named."""
+    Path("prompts").mkdir()
+    Path("suites").mkdir()
+    Path("prompts/say.yaml").write_text(PROMPT)
+    Path("suites/say.yaml").write_text(SUITE.replace("[contains]", "[mine]"))
+    Path("conftest.py").write_text(
+        "from p2re_eval import hookimpl\n"
+        "@hookimpl\n"
+        "def register_scorers(register):\n"
+        "    register('mine', lambda completion, case: True)\n"
+    )
+    assert found()["suites"] == ("ok", "1 suite with 1 case")
+    Path("conftest.py").write_text("import nothing_of_this_name\n")
+    verdict, detail = found()["plug-in"]
+    assert verdict == "broken"
+    assert detail.endswith(
+        "conftest.py cannot be loaded: ModuleNotFoundError: No module named "
+        "'nothing_of_this_name'; correct it"
+    )

@@ -66,3 +66,33 @@ def test_mistakes_come_before_any_call(project) -> None:
     assert result.exit_code == 2
     assert "suites/typo.yaml:1:1: " in result.output
     assert "did you mean 'prompt'?" in result.output
+
+
+PLUGIN = """\
+from p2re_eval import hookimpl
+
+
+@hookimpl
+def register_scorers(register):
+    register("mine", lambda completion, case: True)
+
+
+@hookimpl
+def prepare_environment(environment):
+    environment.filters["shout"] = str.upper
+"""
+
+
+def test_the_projects_own_plug_ins_work_without_pytest(project) -> None:
+    """Scorers and filters of conftest.py, of the root folder and beside the suite."""
+    project.write("conftest.py", PLUGIN)
+    project.write("suites/conftest.py", PLUGIN.replace("mine", "beside").replace("shout", "loud"))
+    prompt = project.path / "prompts/route.yaml"
+    prompt.write_text(prompt.read_text().replace("{{ ticket }}", "{{ ticket | shout | loud }}"))
+    suite = project.suite({"a": "billing"})
+    suite.write_text(suite.read_text().replace("[equals]", "[equals, mine, beside]"))
+    result = record(project, str(suite))
+    assert result.output == "recordings/support.jsonl: 1 recording\n"
+    folder = str(project.path / "prompts")
+    command = ["prompts", "render", "route", "-i", "ticket=x", "--folder", folder]
+    assert CliRunner().invoke(main, command).output.endswith("user\nX\n")

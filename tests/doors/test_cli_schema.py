@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -83,7 +84,7 @@ def test_a_schema_can_be_printed() -> None:
     assert not Path(".p2re").exists()
     refused = run("--out", "-")
     assert refused.exit_code == 2
-    assert "say `prompt` or `suite`" in refused.output
+    assert "say `prompt`, `suite`, `report`" in refused.output
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence() -> None:
@@ -187,3 +188,14 @@ def test_this_repositorys_own_files_are_accepted(kind: str, folder: str) -> None
     for file in files:
         errors = [error.message for error in validator.iter_errors(read_document(file).value)]
         assert errors == [], file
+
+
+def test_a_report_fits_its_schema(project: Any) -> None:
+    """What --p2re-report X.json writes, checked by another program's reading of the schema."""
+    project.suite({"a": "billing", "b": "technical"}, more="gates: [pass_rate >= 0.5]")
+    project.run("--p2re-report", "report.json")
+    schema = CliRunner().invoke(main, ["schema", "report", "--out", "-"])
+    validator = jsonschema_rs.validator_for(json.loads(schema.output))
+    report = json.loads((project.path / "report.json").read_text())
+    assert [str(error) for error in validator.iter_errors(report)] == []
+    assert not validator.is_valid({**report, "surprise": 1})

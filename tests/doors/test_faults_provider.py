@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 # pytester forgets modules first imported inside a run: what is slow to import is imported here.
 import p2re_eval.providers.http_connection
@@ -21,6 +22,7 @@ import p2re_eval.providers.prices
 import p2re_eval.report.summary
 import p2re_eval.report.terminal
 import p2re_eval.scorers.builtin  # noqa: F401
+from p2re_eval.cli import main
 from p2re_eval.records import Trace
 from p2re_eval.store import open_store
 
@@ -195,10 +197,10 @@ def test_refused_connection_names_the_address(project: Any) -> None:
 
 def test_refused_connection_is_tried_again_within_the_time_of_the_run(project: Any) -> None:
     """The limit is named that ended the attempts."""
-    one_case(project, f"http://127.0.0.1:{unused_port()}/v1", "run_timeout_s: 0.9")
+    one_case(project, f"http://127.0.0.1:{unused_port()}/v1", "run_timeout_s: 0.7")
     result = project.run()
     result.assert_outcomes(errors=1)
-    assert "past the run's limit of 0.9 s (run_timeout_s)" in " ".join(result.stdout.str().split())
+    assert "past the run's limit of 0.7 s (run_timeout_s)" in " ".join(result.stdout.str().split())
     assert only_trace(project).attempts == 2
 
 
@@ -485,3 +487,46 @@ def test_one_broken_call_costs_only_its_own_case(project: Any, service: Service)
     assert [row.outcome for row in project.results()] == ["passed", "error", "passed"]
     with open_store(project.db) as store:
         assert [row.status for row in store.list_traces()] == ["OK", "ERROR", "OK"]
+
+
+WATCH = """\
+import socket, sys
+
+LOG = open("sockets.log", "a", buffering=1)
+INTERNET = {socket.AF_INET, socket.AF_INET6}
+
+
+def watch(event, arguments):
+    if event == "socket.__new__" and arguments[1] not in INTERNET:
+        return  # asyncio's own pair
+    if event in {"socket.__new__", "socket.connect", "socket.getaddrinfo"}:
+        LOG.write(event + "\\n")
+
+
+sys.addaudithook(watch)
+"""
+
+
+def test_replay_opens_no_socket(project: Any, service: Service) -> None:
+    """Python itself tells of every socket: a live run opens some, a replayed one none, and neither
+    does one that misses its recording."""
+    service.steps = [reply(200, GOOD)]
+    one_case(project, service.url)
+    project.write("conftest.py", WATCH)
+    project.run(subprocess=True).assert_outcomes(passed=1)
+    log = project.path / "sockets.log"
+    assert "socket.connect" in log.read_text()
+    watch = project.path / "conftest.py"
+    watch.unlink()  # p2re record would load it here, in this process
+    command = ["record", "suites/support.yaml", "--db", str(project.db)]
+    assert CliRunner().invoke(main, command, catch_exceptions=False).exit_code == 0
+    asked = len(service.asked)
+    watch.write_text(WATCH)
+    log.unlink()
+    replayed = project.run("--p2re-source", "replay", subprocess=True)
+    replayed.assert_outcomes(passed=1)
+    project.write("prompts/route.yaml", "inputs: {ticket: string}\nprompt: 'new {{ ticket }}'\n")
+    missed = project.run("--p2re-source", "replay", subprocess=True)
+    missed.assert_outcomes(errors=1)
+    assert log.read_text() == ""
+    assert len(service.asked) == asked

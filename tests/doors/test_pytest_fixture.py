@@ -121,3 +121,13 @@ def test_without_the_option_the_fixture_skips(project: Any) -> None:
     result = project.pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rs", "test_hand.py")
     result.assert_outcomes(skipped=3)
     result.stdout.fnmatch_lines(["*needs --p2re*"])
+
+
+def test_methods_of_one_name_in_two_classes_keep_their_own_results(project: Any) -> None:
+    """The class belongs to the case's id; neither result overwrites the other."""
+    call = "p2re.run('route', model='always/router', ticket='x')"
+    body = f"    def test_it(self, p2re):\n        {call}\n"
+    project.write("test_two.py", f"class TestA:\n{body}\nclass TestB:\n{body}")
+    project.write("conftest.py", PLUGIN)
+    project.run("test_two.py").assert_outcomes(passed=2)
+    assert [r.case_id for r in project.results()] == ["TestA.test_it", "TestB.test_it"]

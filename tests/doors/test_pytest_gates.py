@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from p2re_eval.gates import parse_gate
-from p2re_eval.pytest_plugin.items import verdict_of
 from p2re_eval.records import GateSpec
+from p2re_eval.verdicts import verdict_of
 
 TEN = {f"ticket {n}": "billing" for n in range(9)} | {"odd one": "technical"}
 
@@ -71,6 +71,19 @@ def test_verdicts_are_stored_with_the_experiment(project: Any) -> None:
     assert [(v.gate, v.passed) for v in experiment.verdicts] == [("pass_rate >= 0.95", False)]
     assert experiment.status == "COMPLETE"
     assert experiment.planned == 10
+
+
+def test_on_github_each_miss_is_annotated_at_its_line(project: Any, monkeypatch: Any) -> None:
+    """The pull request shows it beside the case in the suite file."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(project.path))
+    project.suite(TEN, more="gates:\n  - pass_rate >= 0.95")
+    project.run().stdout.fnmatch_lines(
+        [
+            "::error file=suites/support.yaml,line=8,title=gate missed%3A pass_rate >= 0.95::*",
+            "::warning file=suites/support.yaml,line=37,title=case-9 failed (route%2C scripted/*",
+        ]
+    )
 
 
 def test_a_gate_is_not_met_while_selected_runs_left_no_result(project: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -213,3 +214,46 @@ def test_datasets_beside_suites_are_not_suites(project: Any) -> None:
         """,
     )
     project.run().assert_outcomes(passed=1)
+
+
+def test_versions_of_one_prompt_are_kept_and_shown_apart(project: Any) -> None:
+    """`prompts: [route, route@HEAD]` are two columns of results, not one that overwrites the other:
+    four runs leave four results, and each version has a row in the table."""
+    path = project.suite(TWO, answers={"charged": "billing", "crashes": "technical"})
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "add", "."],
+        ["git", "-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-qm", "one"],
+    ):
+        subprocess.run(command, cwd=project.path, check=True)
+    prompt = project.path / "prompts/route.yaml"
+    prompt.write_text(prompt.read_text().replace("Route the", "Please route the"))
+    path.write_text(path.read_text().replace("prompt: route", "prompts: [route, route@HEAD]"))
+    result = project.run()
+    result.assert_outcomes(passed=4)
+    stored = project.results()
+    assert [r.prompt for r in stored] == ["route", "route", "route@HEAD", "route@HEAD"]
+    assert len({r.prompt_version for r in stored}) == 2
+    result.stdout.fnmatch_lines(["PASSED*4 of 4 runs passed*", "*route *", "*route@HEAD *"])
+
+
+def test_the_heading_of_a_failure_names_the_prompt(project: Any) -> None:
+    """With several prompts, one case fails under several headings; each says which prompt."""
+    project.suite({"x": "technical"})
+    result = project.run()
+    result.stdout.fnmatch_lines(["*_ route: case-0?scripted/router#0? _*"])
+
+
+def test_the_trace_command_of_a_failure_finds_that_trace(project: Any) -> None:
+    """Runs of the same millisecond begin alike: the failure gives the whole id."""
+    project.suite({"x": "technical", "y": "technical"})
+    result = project.run()
+    for stored in project.results():
+        result.stdout.fnmatch_lines([f"trace: p2re traces show {stored.trace_id}"])
+
+
+def test_the_short_summary_says_why(project: Any) -> None:
+    """The one line that CI shows of a failure names the scorer and its reason."""
+    project.suite({"x": "technical"})
+    result = project.run()
+    result.stdout.fnmatch_lines(["FAILED *case-0* - equals: the *"])

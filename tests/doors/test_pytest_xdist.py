@@ -117,3 +117,13 @@ def test_the_fixture_and_suites_share_the_experiment(project: Any) -> None:
     )
     project.run("-n", "2", subprocess=True).assert_outcomes(passed=7)
     assert len(project.results()) == 7
+
+
+def test_x_stops_the_calls_of_every_worker(project: Any) -> None:
+    """All items are dealt at once: the worker that saw no failure stops too, and does not make
+    the hundreds of calls it still has."""
+    cases = {f"t{number}": "billing" for number in range(400)}
+    project.suite({"first": "technical", **cases}, extra={"latency_s": 0.05})
+    result = project.run("-x", "-n", "2", "--p2re-concurrency", "2")
+    assert result.ret != 0
+    assert 1 <= len(project.results()) < 150

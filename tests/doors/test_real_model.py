@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,9 @@ import pytest
 import p2re_eval.providers.http_connection
 import p2re_eval.providers.prices
 import p2re_eval.scorers.builtin  # noqa: F401
-from p2re_eval.providers.models import is_pulled, known_model, model_file
 from p2re_eval.records import Trace
 from p2re_eval.store import open_store
 
-SERVER = """\
-import sys
-import xllamacpp as xlc
-
-params = xlc.CommonParams()
-params.model.path = sys.argv[1]
-params.n_ctx = 2048
-params.n_parallel = 1
-params.n_predict = 100
-params.cpuparams.n_threads = 1
-server = xlc.Server(params)
-print(server.listening_address, flush=True)
-sys.stdin.read()
-"""
 PROMPT = """\
 inputs:
   ticket: {type: string}
@@ -46,36 +30,6 @@ output:
     required: [team]
     additionalProperties: false
 """
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[str]:
-    """The address of the embedded model, served in a process of its own."""
-    pytest.importorskip("xllamacpp")
-    model = known_model("smollm2-135m")
-    if not is_pulled(model):
-        pytest.skip("run: p2re models pull smollm2-135m")
-    command = [sys.executable, "-c", SERVER, str(model_file(model))]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        said = (line.strip() for line in process.stdout)
-        yield next(line for line in said if line.startswith("http"))
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
 
 
 def suite(project: Any, model: str, *, scorers: str = "[json_schema]") -> None:

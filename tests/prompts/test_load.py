@@ -84,7 +84,18 @@ def test_every_style_of_scalar_finds_its_place(folder, scalar: str, place: str) 
         ("prompt: '{% include \"../x\" %}'", "1:9: the partial '../x' leaves the prompts folder"),
         ("prompt: '{% include \"/etc/x\" %}'", "1:9: the partial '/etc/x' leaves the prompts"),
         ("inputs: {a: strin}\nprompt: '{{ a }}'", "1:13: 'strin' is no JSON Schema type"),
-        ("inputs: {a: {type: strin}}\nprompt: '{{ a }}'", "1:20: not a JSON Schema"),
+        (
+            "inputs: {a: {type: strin}}\nprompt: '{{ a }}'",
+            "1:20: not a JSON Schema: 'strin' is no type; did you mean 'string'?",
+        ),
+        (
+            "inputs: {a: {type: [strin, number]}}\nprompt: '{{ a }}'",
+            "1:20: not a JSON Schema: 'strin' is no type; did you mean 'string'?",
+        ),
+        (
+            "prompt: a\nmodel: {provider: x, name: y, max_tokens: '5'}",
+            "2:43: 'max_tokens' must be a whole number, found the text '5'",
+        ),
         ("inputs: {a: {defualt: 1}}\nprompt: '{{ a }}'", "1:14: 'defualt' is no JSON Schema k"),
         ("inputs: {a: {type: string, default: 1}}\nprompt: '{{ a }}'", "1:37: the default of inp"),
         ("inputs: {a: {$ref: 'http://127.0.0.1:9/x'}}\nprompt: '{{ a }}'", "not a JSON Schema"),

@@ -22,7 +22,7 @@ from p2re_eval.errors import (
     TruncatedResponse,
 )
 from p2re_eval.providers.anthropic import AnthropicProvider
-from p2re_eval.providers.http import EventReader
+from p2re_eval.providers.event_readers import EventReader
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.messages_answer import read_message
 from p2re_eval.providers.messages_stream import MessagesStream

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from p2re_eval.errors import MalformedResponse, Overloaded, TruncatedResponse
 from p2re_eval.providers.chat_stream import ChatStream
-from p2re_eval.providers.http import EventReader
+from p2re_eval.providers.event_readers import EventReader
 from p2re_eval.providers.http_faults import Call
 
 WIRE = Path(__file__).parents[2] / ".." / "shared" / "data" / "wire_dev.jsonl"

@@ -19,9 +19,9 @@ from p2re_eval.errors import (
     RateLimited,
     TruncatedResponse,
 )
+from p2re_eval.providers.event_readers import EventReader
 from p2re_eval.providers.gemini import GeminiProvider
 from p2re_eval.providers.generate_answer import GenerateStream
-from p2re_eval.providers.http import EventReader
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import Message, ModelSettings, RenderedPrompt
 

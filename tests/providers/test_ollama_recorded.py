@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2re_eval.errors import NotFound, TruncatedResponse
-from p2re_eval.providers.http import LineReader
+from p2re_eval.providers.event_readers import LineReader
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.ollama import OllamaProvider
 from p2re_eval.providers.ollama_answer import OllamaStream

@@ -18,7 +18,7 @@ from p2re_eval.errors import (
     TruncatedResponse,
     Unsupported,
 )
-from p2re_eval.providers.http import EventReader
+from p2re_eval.providers.event_readers import EventReader
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.openai import OpenAIProvider
 from p2re_eval.providers.responses_answer import ResponseStream, read_response

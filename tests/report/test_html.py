@@ -238,4 +238,19 @@ def test_importing_the_reports_imports_no_jinja() -> None:
 
 def test_the_templates_are_beside_the_code() -> None:
     names = sorted(path.name for path in Path(TEMPLATES).iterdir())
-    assert names == ["report.css", "report.html.jinja", "report.js"]
+    assert names == [
+        "deltas.html.jinja",
+        "flips.html.jinja",
+        "report.css",
+        "report.html.jinja",
+        "report.js",
+    ]
+
+
+def test_each_outcome_has_a_column(mixed: Any, page: Any) -> None:
+    """What a scorer broke is not added to what the provider broke; unscored shows where any is."""
+    titles = [">Passed</th>", ">Failed</th>", ">Error</th>", ">Unscored</th>"]
+    text = page(mixed)
+    assert [title for title in titles if title in text] == titles
+    mixed.results = [result for result in mixed.results if result.outcome != "unscored"]
+    assert ">Unscored</th>" not in page(mixed)

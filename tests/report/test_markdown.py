@@ -23,7 +23,7 @@ def test_the_verdict_is_the_heading(mixed: Any) -> None:
 def test_every_row_of_a_table_has_its_columns(mixed: Any) -> None:
     rows = [line for line in report(mixed).split("\n") if line.startswith("| ")]
     widths = {row.count("|") - 1 for row in rows}
-    assert widths == {3, 4, 6, 13}
+    assert widths == {3, 4, 6, 15}
 
 
 def test_gates_models_and_misses_are_there(mixed: Any) -> None:
@@ -76,3 +76,11 @@ def test_the_size_is_bounded_and_the_note_says_so(made: Any) -> None:
     text = report(made, most_bytes=10_000)
     assert len(text.encode()) <= 10_000
     assert "sections left out: this page holds 10 KB at most" in text
+
+
+def test_each_outcome_has_a_column(mixed: Any) -> None:
+    """passed, failed, error, unscored and not run, in this order."""
+    text = report(mixed)
+    assert "| cases | passed | failed | error | unscored | not run |" in text
+    row = next(line for line in text.split("\n") if "local/smollm2" in line)
+    assert "| 4 | 1 | 0 | 1 | 1 | 1 |" in row

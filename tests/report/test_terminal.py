@@ -30,6 +30,7 @@ def test_the_whole_report_at_100_columns(mixed: Any) -> None:
         "Not passed",
         "Gates",
         "Prompts and models",
+        "Tokens, cost and time",
         "Mean scores (scored/errored)",
         "Flaky",
         "answers",
@@ -84,7 +85,7 @@ def test_a_model_cannot_write_to_the_terminal(made: Any) -> None:
 def test_what_all_rows_share_stands_in_the_title(made: Any) -> None:
     made.add("a", model="openai/small")
     made.add("a", model="openai/large")
-    lines = report(made).split("\n")
+    lines = report(made, width=120).split("\n")
     assert "Prompts and models: route" in lines
     assert sum(line.startswith("  openai/large ") for line in lines) == 2
 
@@ -97,3 +98,67 @@ def test_more_misses_than_are_shown_are_counted(made: Any) -> None:
 
 def test_an_experiment_without_results_says_so(made: Any) -> None:
     assert report(made).startswith("NOTHING SCORED  0 of 0 runs passed")
+
+
+def test_each_outcome_is_counted_by_its_own_name(mixed: Any) -> None:
+    """What a scorer broke is not added to what the provider broke, nor to what failed."""
+    lines = report(mixed, width=140).split("\n")
+    header = next(line for line in lines if "pass rate" in line)
+    assert header.split() == [
+        "model",
+        "pass",
+        "rate",
+        "95",
+        "%",
+        "cases",
+        "passed",
+        "failed",
+        "error",
+        "unscored",
+        "not",
+        "run",
+        "tok",
+        "in/out",
+        "cost",
+        "p50",
+        "p95",
+    ]
+    small, local = (
+        next(line.split() for line in lines if line.startswith(f"  {model}"))
+        for model in ("openai/small", "local/smollm2")
+    )
+    assert small[-11:-5] == ["1", "3", "0", "0", "0", "400/80"]
+    assert local[-11:-5] == ["1", "0", "1", "1", "1", "200/40"]
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_narrow_window_takes_no_figure_away(mixed: Any, width: int) -> None:
+    """What does not fit beside the outcomes gets a table of its own."""
+    text = report(mixed, width=width)
+    for title in ("passed", "failed", "error", "unscored", "tok in/out", "cost", "p50", "p95"):
+        assert f"  {title}" in text, title
+    assert ("Tokens, cost and time" in text) == (width < 140)
+
+
+def test_more_scorers_than_columns_are_listed_in_rows(made: Any) -> None:
+    """No scorer disappears because the window is narrow."""
+    names = [f"scorer_number_{n}" for n in range(12)]
+    for model in ("openai/small", "openai/large"):
+        one = made.add("a", model=model)
+        (score,) = one.evaluations
+        scores = tuple(score.model_copy(update={"name": name}) for name in names)
+        made.results[-1] = one.model_copy(update={"evaluations": scores})
+    lines = report(made, width=80).split("\n")
+    start = lines.index("Mean scores (scored/errored)")
+    assert lines[start + 1].split() == ["model", "scorer", "mean", "scored", "errored"]
+    assert len([line for line in lines[start:] if "scorer_number_" in line]) == 24
+
+
+def test_the_suite_is_left_out_where_the_prompt_says_it(made: Any) -> None:
+    """Six suites of six prompts: their files would only take the figures' room."""
+    for name in ("one", "two"):
+        made.add("a")
+        own = {"suite": f"suites/{name}.yaml", "prompt": name}
+        made.results[-1] = made.results[-1].model_copy(update=own)
+    header = next(line for line in report(made).split("\n") if "pass rate" in line)
+    assert header.split()[0] == "prompt"

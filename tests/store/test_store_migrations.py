@@ -13,7 +13,10 @@ import pytest
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store import default_path, open_store
 from p2re_eval.store.connection import open_for_writing
-from p2re_eval.store.migrations import STEPS, create_tables, migrate, schema_version, statements
+from p2re_eval.store.migrations import STEPS, create_tables, migrate, schema_version
+from p2re_eval.store.schema import statements
+
+NOW = len(STEPS)
 
 
 @pytest.fixture
@@ -49,13 +52,13 @@ def test_an_old_file_is_backed_up_and_migrated(
     connection.execute("INSERT INTO sessions(session_id, started_ns) VALUES ('s', 1)")
     backup = migrate(connection, database, (*STEPS, add_column))
     assert backup is not None
-    assert backup.name.startswith("p2re.db.schema1-")
+    assert backup.name.startswith(f"p2re.db.schema{NOW}-")
     assert backup.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(backup)) as old:
-        assert schema_version(old) == 1
+        assert schema_version(old) == NOW
         assert old.execute("SELECT * FROM sessions").fetchall() == [(1, "s", None, None, 1, None)]
     assert look("SELECT session_id, mood FROM sessions") == [("s", None)]
-    assert look("PRAGMA user_version") == [(2,)]
+    assert look("PRAGMA user_version") == [(NOW + 1,)]
     assert migrate(connection, database, (*STEPS, add_column)) is None
 
 
@@ -65,7 +68,7 @@ def test_a_step_that_fails_leaves_the_version_before(
     """Each step is one transaction: those before it stay, nothing of it does."""
     with pytest.raises(sqlite3.OperationalError, match="no such table: absent"):
         migrate(connection, database, (*STEPS, add_column, fail))
-    assert look("PRAGMA user_version") == [(2,)]
+    assert look("PRAGMA user_version") == [(NOW + 1,)]
     assert look("SELECT count(*) FROM sqlite_master WHERE name = 'half'") == [(0,)]
     assert not connection.in_transaction
 
@@ -81,16 +84,16 @@ def test_a_step_another_process_took_meanwhile_is_not_taken_again(
 ) -> None:
     """Several processes open an old file at once; the version is read again under the lock."""
     migrate(connection, database, (*STEPS, add_column))
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA user_version = {NOW}")
 
     def racing(inner: sqlite3.Connection) -> None:
         raise AssertionError("taken twice")
 
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        other.execute("PRAGMA user_version = 2")
+        other.execute(f"PRAGMA user_version = {NOW + 1}")
         with pytest.raises(NewerSchema):
             migrate(connection, database, STEPS)
-        assert migrate(connection, database, (create_tables, racing)) is None
+        assert migrate(connection, database, (*STEPS, racing)) is None
 
 
 def test_statements_are_split_where_sql_ends_them() -> None:
@@ -120,7 +123,7 @@ def test_health_tells_how_the_file_is(database: Path, records: Any) -> None:
         health = store.health()
     assert health.path == str(database)
     assert health.sqlite_version == sqlite3.sqlite_version
-    assert (health.schema_version, health.integrity) == (1, "ok")
+    assert (health.schema_version, health.integrity) == (NOW, "ok")
     assert (health.counts["traces"], health.running, health.abandoned) == (2, 1, 0)
     assert health.page_size == 8192
     assert health.wal_bytes > 0
@@ -134,3 +137,36 @@ def test_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert default_path() == tmp_path / "mine.db"
     monkeypatch.delenv("P2RE_DB")
     assert default_path() == tmp_path / ".aikh" / "p2re.db"
+
+
+def test_a_file_of_the_first_schema_gets_versions_tags_and_rollups(tmp_path: Path) -> None:
+    """What was recorded before is searched and counted like what comes after."""
+    database = tmp_path / "old.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as old:
+        old.execute("BEGIN")
+        create_tables(old)
+        old.execute("PRAGMA user_version = 1")
+        head = '{"name":"p","version":"' + "ab" * 32 + '"}'
+        old.execute("INSERT INTO blobs VALUES (1, x'00', ?)", (head,))
+        old.execute("INSERT INTO prompts VALUES (1, x'00', 1, NULL)")
+        old.execute(
+            "INSERT INTO traces(trace_id, span_id, name, status, source, start_ns, end_ns, model, "
+            "prompt_name, prompt, repeat, attempts, cost_usd, tags) VALUES "
+            "('0a', '01', 'p', 'OK', 'live', 1700000000000000000, 1700000000250000000, 'o/m', "
+            "'p', 1, 0, 1, 0.5, '[\"refund\"]')"
+        )
+        old.execute("INSERT INTO responses(trace) VALUES (1)")
+        old.execute("INSERT INTO sync_state VALUES ('search', 'responses', 1, NULL, NULL)")
+        old.execute("COMMIT")
+    with open_store(database) as store:
+        [row] = store.list_traces()
+        assert (row.prompt_version, row.pinned_ns) == ("ab" * 32, None)
+        ask = "SELECT {}, (SELECT count(*) FROM rollup_changes) FROM {}"
+        tags = store.read(lambda c: tuple(c.execute(ask.format("tag", "trace_tags")).fetchone()))
+        assert tags == ("refund", 0)
+        counted = "period, prompt_version, traces, priced, cost_usd"
+        rows = store.read(lambda c: c.execute(f"SELECT {counted} FROM rollups").fetchall())
+        assert [tuple(one) for one in rows] == [
+            ("day", "ab" * 32, 1, 1, 0.5),
+            ("hour", "ab" * 32, 1, 1, 0.5),
+        ]

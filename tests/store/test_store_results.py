@@ -114,8 +114,8 @@ def test_the_newest_judgement_of_a_name_and_identifier_stays(store: Store, recor
         store.save_evaluations([one]).result()
     kept = store.evaluations("t")
     assert [(one.identifier, one.score and one.score.value) for one in kept] == [
-        ("ann", 1),
         ("bob", 1),
+        ("ann", 1),
     ]
 
 

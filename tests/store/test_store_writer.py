@@ -16,6 +16,7 @@ from p2re_eval.errors import StoreError
 from p2re_eval.records import Completion, Trace
 from p2re_eval.store import Store, open_store
 from p2re_eval.store import writer as writing
+from p2re_eval.store.migrations import STEPS
 
 
 class Lock:
@@ -215,4 +216,4 @@ def test_a_small_file_is_made_without_heavy_imports(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         pragmas = ("page_size", "auto_vacuum", "journal_mode", "application_id", "user_version")
         found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
-    assert found == [8192, 2, "wal", 0x50325245, 1]
+    assert found == [8192, 2, "wal", 0x50325245, len(STEPS)]

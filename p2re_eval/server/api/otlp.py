@@ -1,0 +1,52 @@
+"""``/v1/traces``: an OTLP/HTTP receiver, so that any OpenTelemetry program is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+
+from p2re_eval.server.backend import Backend, Writing
+from p2re_eval.server.otlp import MalformedExport, decoded, reply, unpacked
+from p2re_eval.server.problems import ApiProblem, ApiRoute
+from p2re_eval.tracing.mapping import captured
+
+_PROTOBUF, _JSON = "application/x-protobuf", "application/json"
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+
+
+class SpanRoute(ApiRoute):
+    """A batch of spans is larger than any other body."""
+
+    most_body = 16 * 1024 * 1024
+
+
+router = APIRouter(tags=["receiver"], route_class=SpanRoute)
+
+
+@router.post(
+    "/v1/traces",
+    summary="Receive spans",
+    response_class=Response,
+    responses={200: {"content": {_PROTOBUF: _BYTES, _JSON: {}}}},
+    openapi_extra={"requestBody": {"content": {_PROTOBUF: _BYTES, _JSON: {}}, "required": True}},
+)
+async def receive(request: Request, backend: Writing) -> Response:
+    """OTLP/HTTP, protobuf or JSON, gzip or not; on disk when the answer comes."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {_PROTOBUF, _JSON}:
+        raise ApiProblem(415, f"send spans as {_PROTOBUF} or {_JSON}")
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    body = await request.body()
+    rejected = await asyncio.to_thread(_keep, backend, body, encoding, kind == _JSON)
+    return Response(reply(rejected, as_json=kind == _JSON), media_type=kind)
+
+
+def _keep(backend: Backend, body: bytes, encoding: str, as_json: bool) -> int:
+    try:
+        found = decoded(unpacked(body, encoding), as_json=as_json)
+    except MalformedExport as error:
+        raise ApiProblem(400, str(error)) from error
+    if found.spans:
+        backend.store.save_spans([captured(span) for span in found.spans]).result()
+    return found.rejected

@@ -1,0 +1,130 @@
+"""What the routes work with: the store, the project beside it, and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
+from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.records import Evaluation
+from p2re_eval.server.access import Access
+from p2re_eval.server.problems import ApiProblem
+from p2re_eval.server.project import Project
+from p2re_eval.service import Service
+from p2re_eval.store import Store, open_store
+
+
+class Backend:
+    """One database and one project, for the life of a router.
+
+    A store that is given stays open when the application ends; one that is named by its path is
+    opened with the first request and closed at the end.
+    """
+
+    def __init__(self, store: Store | Path, *, root: Path | None, access: Access) -> None:
+        self.access = access
+        self.root = root
+        self.stopping: Callable[[], bool] = lambda: False
+        self._given = store
+        self._store = store if isinstance(store, Store) else None
+        self.path = store.path if isinstance(store, Store) else store
+        self._service: Service | None = None
+        self._project: Project | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """The open store. Raises StoreError when it cannot be opened."""
+        with self._lock:
+            if self._store is None:
+                assert isinstance(self._given, Path)
+                self._store = open_store(self._given, read_only=self.access.read_only)
+            return self._store
+
+    @property
+    def service(self) -> Service:
+        """Everything recorded, by noun."""
+        store = self.store
+        if self._service is None:
+            self._service = Service(store)
+        return self._service
+
+    @property
+    def project(self) -> Project | None:
+        """The prompts beside the database, where there are any."""
+        if self.root is None or not (self.root / "prompts").is_dir():
+            return None
+        with self._lock:
+            if self._project is None:
+                self._project = Project(self.root, self.path)
+            return self._project
+
+    @property
+    def the_project(self) -> Project:
+        """The same where nothing works without it."""
+        found = self.project
+        if found is None:
+            raise ApiProblem(409, "this server shows no project; start it in one, or with --root")
+        return found
+
+    def judged(self, trace_id: str, **given: Any) -> Evaluation:
+        """An evaluation of a trace that is there. Raises NoSuchRecord, StoreError (ambiguous)."""
+        now_ns = SystemClock().now_ns()
+        return Evaluation(
+            evaluation_id=new_trace_id(now_ns),
+            trace_id=self.service.looking.head(trace_id).trace.trace_id,
+            created_ns=now_ns,
+            **given,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, _: Any) -> AsyncIterator[None]:
+        """Closes what was opened here."""
+        yield
+        if self._project is not None:
+            self._project.close()
+        with self._lock:
+            if self._store is not None and self._store is not self._given:
+                self._store.close()
+                self._store, self._service = None, None
+
+    def may_write(self) -> None:
+        """Raises a problem where this server only shows."""
+        if self.access.read_only:
+            raise ApiProblem(403, "this server only shows: it was started with --read-only")
+
+
+def _backend(request: Request) -> Backend:
+    found: Backend = request.state.p2re
+    return found
+
+
+def _writing(request: Request) -> Backend:
+    backend = _backend(request)
+    backend.may_write()
+    return backend
+
+
+Reading = Annotated[Backend, Depends(_backend)]
+Writing = Annotated[Backend, Depends(_writing)]
+
+
+def answer(model: BaseModel, status: int = 200) -> Response:
+    """A record as a response; FastAPI would validate what is known to be right."""
+    return Response(json_text(model), status_code=status, media_type="application/json")
+
+
+def json_text(model: BaseModel) -> str:
+    """The record as JSON; half a character that a model said stays what it is, as an escape."""
+    try:
+        return model.model_dump_json()
+    except PydanticSerializationError:
+        return json.dumps(model.model_dump(mode="json"))

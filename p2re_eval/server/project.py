@@ -1,0 +1,170 @@
+"""The project beside the database: its prompt files, their git history, and runs tried by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from p2re_eval.errors import DefinitionError, P2REError, UsageError
+from p2re_eval.pipeline import Harness, Settings, execute
+from p2re_eval.prompts.library import PromptLibrary
+from p2re_eval.prompts.versions import VersionEntry
+from p2re_eval.records import JSON, Case, ModelSettings, PromptTemplate, RenderedPrompt, Suite
+from p2re_eval.suites.load import load_suite
+
+_T = TypeVar("_T")
+MOST_MODELS = 8
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_NEW_SUITE = """\
+# Cases saved in the web app: each is what a model answered and a person found right.
+prompt: {prompt}
+scorers: [equals]
+cases:
+"""
+_OPEN = ("http://", "https://", "data:")
+
+
+class Project:
+    """One at a time: a library caches what it reads and is not made for threads."""
+
+    def __init__(self, root: Path, db: Path) -> None:
+        self.root = root
+        self._db = db
+        self._lock = threading.RLock()
+        self._harness: Harness | None = None
+
+    @property
+    def harness(self) -> Harness:
+        """What runs are made with; nothing is opened before it is used."""
+        if self._harness is None:
+            settings = Settings(root=self.root, db_path=self._db, prompts=self.root / "prompts")
+            self._harness = Harness(settings)
+        return self._harness
+
+    def close(self) -> None:
+        """Let go of models and connections."""
+        with self._lock:
+            if self._harness is not None:
+                self._harness.close()
+                self._harness = None
+
+    def prompts(self) -> tuple[dict[str, PromptTemplate], list[DefinitionError]]:
+        """The prompts of the working tree by name, and the mistakes in others."""
+        return self._ask(lambda library: library.load_all())
+
+    def prompt(self, reference: str) -> PromptTemplate:
+        """``name`` or ``name@REV``. Raises DefinitionError, DefinitionErrors, GitError."""
+        return self._ask(lambda library: library.get(reference))
+
+    def history(self, name: str) -> list[VersionEntry]:
+        """The versions in git, newest first. Raises GitError, DefinitionError."""
+        return self._ask(lambda library: library.history(name))
+
+    def render(self, reference: str, inputs: dict[str, JSON]) -> RenderedPrompt:
+        """What would be sent. Raises RenderError, DefinitionError, UsageError (images by path)."""
+
+        def rendered(library: PromptLibrary) -> RenderedPrompt:
+            template = library.get(reference)
+            refuse_paths(template, inputs)
+            problems = library.check_inputs(template, inputs)
+            if problems:
+                raise UsageError("; ".join(str(one) for one in problems))
+            return library.render(template, inputs)
+
+        return self._ask(rendered)
+
+    def models(self) -> list[str]:
+        """The models that the project's own files name: the only ones a request may ask for."""
+        templates, _ = self.prompts()
+        found = {one.model.id for one in templates.values() if one.model.provider}
+        for path in sorted((self.root / "suites").rglob("*.yaml")):
+            try:
+                suite = load_suite(path, root=self.root)
+            except (P2REError, OSError):
+                continue  # a mistake in a suite is said where suites are run
+            found |= {model.id for model in suite.models if model.provider and model.name}
+        return sorted(found)
+
+    def try_out(self, reference: str, inputs: dict[str, JSON], models: Sequence[str]) -> list[str]:
+        """The ids of one recorded run a model. Raises what is wrong before any model is called."""
+        allowed = self.models()
+        for model in models:
+            if model not in allowed:
+                what = f"'{model}' is named by no prompt or suite of this project"
+                raise UsageError(f"{what}; try one of {', '.join(allowed) or 'none'}")
+        asked: Sequence[str | None] = models or [None]
+        with self._lock:
+            refuse_paths(self.harness.library.get(reference), inputs)
+            assert self.harness.runner  # made in this thread
+            planned = [
+                self.harness.planner.plan_one(_suite(reference, inputs, model)) for model in asked
+            ]
+            running = [self.harness.loop.submit(execute(one, self.harness)) for one in planned]
+        return [one.result()[0].trace.trace_id for one in running]
+
+    def save_case(self, prompt: str, inputs: dict[str, JSON], expected: JSON) -> Path:
+        """Add a case to ``suites/saved/PROMPT.yaml``, made when it is not there.
+
+        Raises UsageError for a name no file can have, DefinitionErrors for a file that others have
+        changed so that a case at its end is none; then it stays as it was.
+        """
+        with self._lock:
+            self.harness.library.get(prompt)
+            if not _FILE_NAME.fullmatch(prompt):
+                raise UsageError(f"'{prompt}' cannot name a file; save the case by hand")
+            path = self.root / "suites" / "saved" / f"{prompt}.yaml"
+            before = path.read_text(encoding="utf-8") if path.is_file() else None
+            kept = before if before is not None else _NEW_SUITE.format(prompt=json.dumps(prompt))
+            number = len(load_suite(path, root=self.root).cases) + 1 if before is not None else 1
+            case = {"id": f"saved-{number}", "inputs": inputs, "expected": expected}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, f"{kept.rstrip()}\n  - {json.dumps(case, ensure_ascii=False)}\n")
+            try:
+                load_suite(path, root=self.root)
+            except P2REError:
+                _write(path, kept)
+                raise
+            return path.relative_to(self.root)
+
+    def _ask(self, question: Callable[[PromptLibrary], _T]) -> _T:
+        with self._lock:
+            return question(self.harness.library)
+
+
+def _suite(reference: str, inputs: dict[str, JSON], model: str | None) -> Suite:
+    provider, _, name = (model or "").partition("/")
+    return Suite(
+        name="browser",
+        path="browser",
+        prompts=(reference,),
+        models=(ModelSettings(provider=provider, name=name),) if model else (),
+        cases=(Case(id="tried", inputs=inputs),),
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole file or nothing of it."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def refuse_paths(template: PromptTemplate, inputs: dict[str, JSON]) -> None:
+    """A prompt's image may be a path; one that comes with a request never is."""
+    shown = [
+        part.image
+        for message in template.messages
+        if not isinstance(message.content, str)
+        for part in message.content
+        if part.image is not None and "{" in part.image
+    ]
+    for name, value in inputs.items():
+        used = any(name in image for image in shown)
+        if used and not (isinstance(value, str) and value.startswith(_OPEN)):
+            raise UsageError(f"the image '{name}' must be an address or a data: URI, not a path")
+    if shown and template.inputs and any("{%" in image for image in shown):
+        raise UsageError("the images of this prompt are computed; try it on the command line")

@@ -1,0 +1,95 @@
+"""Prompts as the record knows them: templates, versions, labels and their history."""
+
+from __future__ import annotations
+
+from p2re_eval.errors import UsageError
+from p2re_eval.records import PromptTemplate
+from p2re_eval.service.contracts import Page, VersionDetail, cursor_number, page_size
+from p2re_eval.store import Store, prompt_queries
+from p2re_eval.store.prompt_queries import LabelMove, TemplateRow, VersionRow
+
+
+class Prompts:
+    """Every prompt of a store; files in a repository are another matter."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[TemplateRow]:
+        """By name; the cursor is the last name."""
+        size = page_size(limit)
+        rows = self._store.read(
+            lambda connection: prompt_queries.list_templates(connection, limit=size, after=cursor)
+        )
+        more = rows[-1].name if len(rows) == size else None
+        return Page(items=tuple(rows), next_cursor=more)
+
+    def versions(
+        self, name: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[VersionRow]:
+        """The newest first. Raises NoSuchRecord."""
+        size, before = page_size(limit), cursor_number(cursor)
+        rows = self._store.read(
+            lambda connection: prompt_queries.list_versions(
+                connection, name, self._store.path, limit=size, before=before
+            )
+        )
+        more = str(rows[-1].number) if len(rows) == size else None
+        return Page(items=tuple(rows), next_cursor=more)
+
+    def get(self, name: str, version: str = "latest") -> VersionDetail:
+        """A version by ``v3``, ``latest``, a label, or the beginning of its hash.
+
+        Raises NoSuchRecord, StoreError (ambiguous).
+        """
+        row = self._find(name, version)
+        template = self._store.read(
+            lambda connection: prompt_queries.read_template(connection, row)
+        )
+        return VersionDetail(row=row, template=template)
+
+    def save(self, template: PromptTemplate) -> VersionRow:
+        """Record a version; one that is known keeps its number."""
+        self._store.save_prompt_version(template).result()
+        return self._find(template.name, template.version)
+
+    def label(self, name: str, label: str, version: str) -> VersionRow:
+        """Move a label (``production``) to a version. Raises NoSuchRecord, UsageError."""
+        _check_label(label)
+        row = self._find(name, version)
+        self._store.change(lambda change: prompt_queries.move_label(change, row, label))
+        return self._find(name, label)
+
+    def unlabel(self, name: str, label: str) -> None:
+        """Take a label away. Raises NoSuchRecord when no version has it."""
+        row = self._find(name, label)
+        if label not in row.labels:
+            raise UsageError(f"'{label}' is no label of '{name}'; labels: {', '.join(row.labels)}")
+        self._store.change(lambda change: prompt_queries.remove_label(change, row, label))
+
+    def label_history(self, name: str, label: str | None = None) -> tuple[LabelMove, ...]:
+        """Where the labels went, the newest move first. Raises NoSuchRecord."""
+        path = self._store.path
+        return tuple(
+            self._store.read(
+                lambda connection: prompt_queries.label_history(connection, name, path, label)
+            )
+        )
+
+    def _find(self, name: str, version: str) -> VersionRow:
+        path = self._store.path
+        return self._store.read(
+            lambda connection: prompt_queries.find_version(connection, name, version, path)
+        )
+
+
+def _check_label(label: str) -> None:
+    """A label must not read like a version: ``v3``, ``latest``, digits of a hash."""
+    like_number = label[:1] == "v" and label[1:].isdecimal()
+    like_hash = len(label) >= 7 and all(digit in "0123456789abcdef" for digit in label)
+    sound = label.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    if like_number or like_hash or label == "latest" or not sound:
+        raise UsageError(
+            f"'{label}' cannot be a label: use letters, digits, '-', '_' and '.', and nothing that "
+            "reads like a version (v3, latest, a hash)"
+        )

@@ -1,0 +1,66 @@
+"""Statistics of experiments: pure functions, each with its source."""
+
+from p2re_eval.stats.agreement import Agreement, cohen_kappa, judge_agreement
+from p2re_eval.stats.bootstrap import (
+    RESAMPLES,
+    bca_interval,
+    bootstrap_means,
+    percentile_interval,
+)
+from p2re_eval.stats.means import CONFIDENCE, Mean, deviation, mean, mean_interval, percentile
+from p2re_eval.stats.multiple import holm
+from p2re_eval.stats.paired import Difference, flip_difference, mean_difference
+from p2re_eval.stats.power import (
+    POWER,
+    cases_needed,
+    chance_variance,
+    detectable_drop,
+    repeats_needed,
+)
+from p2re_eval.stats.proportions import (
+    Proportion,
+    fisher_exact,
+    flip_interval,
+    mcnemar,
+    mcnemar_one_sided,
+    pass_at_k,
+    pass_hat_k,
+    pass_rate,
+    wilson_interval,
+)
+from p2re_eval.stats.scores import score_interval
+
+__all__ = [
+    "CONFIDENCE",
+    "POWER",
+    "RESAMPLES",
+    "Agreement",
+    "Difference",
+    "Mean",
+    "Proportion",
+    "bca_interval",
+    "bootstrap_means",
+    "cases_needed",
+    "chance_variance",
+    "cohen_kappa",
+    "detectable_drop",
+    "deviation",
+    "fisher_exact",
+    "flip_difference",
+    "flip_interval",
+    "holm",
+    "judge_agreement",
+    "mcnemar",
+    "mcnemar_one_sided",
+    "mean",
+    "mean_difference",
+    "mean_interval",
+    "pass_at_k",
+    "pass_hat_k",
+    "pass_rate",
+    "percentile",
+    "percentile_interval",
+    "repeats_needed",
+    "score_interval",
+    "wilson_interval",
+]

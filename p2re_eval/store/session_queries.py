@@ -1,0 +1,121 @@
+"""Sessions: conversations with their totals, and their traces in the order of time."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from p2re_eval.errors import NoSuchRecord, StoreError
+from p2re_eval.records import Record, Session
+from p2re_eval.store.payloads import json_of
+
+
+class SessionRow(Record):
+    """A session as lists show it, with its totals; ``unpriced`` traces have no known cost."""
+
+    id: int
+    session_id: str
+    name: str | None = None
+    user: str | None = None
+    started_ns: int
+    last_ns: int | None = None
+    traces: int
+    errors: int
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    unpriced: int
+    first_input: str | None = None
+
+
+class TurnPlace(Record):
+    """A trace's place in its session: where the next page of turns goes on."""
+
+    id: int
+    trace_id: str
+    start_ns: int
+
+
+_TOTALS = (
+    "SELECT s.id, s.session_id, s.name, s.user, s.started_ns, max(t.start_ns) AS last_ns, "
+    "count(t.id) AS traces, coalesce(sum(t.status IN ('ERROR', 'ABANDONED')), 0) AS errors, "
+    "sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens, "
+    "sum(t.cost_usd) AS cost_usd, "
+    "coalesce(sum(t.id IS NOT NULL AND t.cost_usd IS NULL), 0) AS unpriced, "
+    "(SELECT input_preview FROM traces WHERE session_id = s.session_id "
+    "ORDER BY start_ns, id LIMIT 1) AS first_input "
+    "FROM sessions s LEFT JOIN traces t ON t.session_id = s.session_id "
+)
+
+
+def list_sessions(
+    connection: sqlite3.Connection,
+    *,
+    limit: int,
+    before: int | None = None,
+    user: str | None = None,
+) -> list[SessionRow]:
+    """The newest sessions first, below the id ``before``."""
+    # The page is chosen first: totals are added up for its sessions only.
+    rows = connection.execute(
+        f"{_TOTALS} WHERE s.id IN (SELECT id FROM sessions WHERE id < ? "  # noqa: S608 - our own SQL
+        "AND (? IS NULL OR user = ?) ORDER BY id DESC LIMIT ?) GROUP BY s.id ORDER BY s.id DESC",
+        (before or 1 << 62, user, user, limit),
+    )
+    return [SessionRow(**dict(row)) for row in rows]
+
+
+def read_session(
+    connection: sqlite3.Connection, session_id: str, path: Path
+) -> tuple[Session, SessionRow]:
+    """The session with this id (or the only one whose id begins so), and its totals.
+
+    Raises NoSuchRecord, and StoreError when more than one begins so.
+    """
+    rows = connection.execute(
+        "SELECT * FROM sessions WHERE session_id = ? OR (session_id > ? AND session_id < ?) "
+        "ORDER BY session_id LIMIT 2",
+        (session_id, session_id, session_id + "\U0010ffff"),
+    ).fetchall()
+    if not rows or not session_id:
+        what = f"{path}: no session '{session_id}'; `p2re sessions list` shows those there are"
+        raise NoSuchRecord(what, path=path)
+    if len(rows) > 1 and rows[0]["session_id"] != session_id:
+        what = f"{path}: '{session_id}' begins more than one session; give more of it"
+        raise StoreError(what, path=path)
+    row = rows[0]
+    session = Session(
+        session_id=row["session_id"],
+        started_ns=row["started_ns"],
+        name=row["name"],
+        user=row["user"],
+        metadata=json_of(row["metadata"], {}),
+    )
+    totals = connection.execute(f"{_TOTALS} WHERE s.id = ? GROUP BY s.id", (row["id"],)).fetchone()
+    return session, SessionRow(**dict(totals))
+
+
+def turns(
+    connection: sqlite3.Connection,
+    session_id: str,
+    *,
+    limit: int,
+    after: tuple[int, int] | None = None,
+) -> list[TurnPlace]:
+    """The session's traces by (start, id), from after this one."""
+    rows = connection.execute(
+        "SELECT id, trace_id, start_ns FROM traces WHERE session_id = ? "
+        "AND (start_ns, id) > (?, ?) ORDER BY start_ns, id LIMIT ?",
+        (session_id, *(after or (-(1 << 62), 0)), limit),
+    )
+    return [TurnPlace(**dict(row)) for row in rows]
+
+
+def turn_before(connection: sqlite3.Connection, session_id: str, at: TurnPlace) -> str | None:
+    """The trace of the turn before this one."""
+    found = connection.execute(
+        "SELECT trace_id FROM traces WHERE session_id = ? AND (start_ns, id) < (?, ?) "
+        "ORDER BY start_ns DESC, id DESC LIMIT 1",
+        (session_id, at.start_ns, at.id),
+    ).fetchone()
+    return None if found is None else str(found[0])

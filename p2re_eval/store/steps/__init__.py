@@ -1,0 +1,1 @@
+"""Steps after the first, one file each: what they add to the tables and why."""

@@ -1,0 +1,82 @@
+"""The viewer's modules as one script, and a trace as one file that opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+FILES = Path(__file__).parent / "static"
+_MODULES = ("dom", "format", "text", "diff", "chat", "copy", "judge", "template", "tree", "style")
+_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+_EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILINE)
+_NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
+_LOOK = "\n:root{color-scheme:light dark}body{margin:0}p2re-trace{height:100vh}\n"
+
+
+@cache
+def bundle() -> str:
+    """All of it as one classic script: it defines ``<p2re-trace>`` and needs nothing else."""
+    parts = ["'use strict'; (() => {"]
+    for module in _MODULES:
+        text = (FILES / f"{module}.js").read_text(encoding="utf-8")
+        names = ", ".join(_NAMES.findall(text))
+        parts.append(
+            f"const {{ {names} }} = (() => {{\n{_plain(text)}\nreturn {{ {names} }};\n}})();"
+        )
+    parts.append(_plain((FILES / "trace.js").read_text(encoding="utf-8")))
+    parts.append("})();")
+    return "\n".join(parts)
+
+
+def _plain(text: str) -> str:
+    return _EXPORT.sub("", _IMPORT.sub("", text))
+
+
+def trace_page(head_json: str, *, title: str, spans: Mapping[str, str], tree_json: str) -> str:
+    """One HTML file that holds a trace and the viewer: no server, no network.
+
+    ``head_json`` is what the API gives as a trace, ``tree_json`` its tree, ``spans`` each span's
+    JSON by id. What the trace says cannot leave its quotes: ``<`` is written as an escape.
+    """
+    found = ",".join(f"{_quoted(name)}:{_safe(body)}" for name, body in spans.items())
+    script = (
+        f"const head={_safe(head_json)},tree={_safe(tree_json)},spans={{{found}}};"
+        "document.querySelector('p2re-trace').open({head:async()=>head,tree:async()=>tree,"
+        "span:async(id)=>spans[id]});"
+    )
+    code = bundle()
+    policy = (
+        f"default-src 'none'; script-src {_allowed(code)} {_allowed(script)}; "
+        f"style-src {_allowed(_LOOK)}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{html.escape(title)}</title>"
+        f"<style>{_LOOK}</style>"
+        f"</head><body><p2re-trace></p2re-trace><script>{code}</script>"
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def _safe(json_text: str) -> str:
+    """JSON that can stand inside a script element."""
+    return (
+        json_text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
+
+
+def _allowed(text: str) -> str:
+    """How a policy names the one script or style that may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _quoted(text: str) -> str:
+    return _safe(json.dumps(text))
