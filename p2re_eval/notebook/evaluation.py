@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from p2re_eval.errors import DefinitionErrors, NotRun, P2REError
-from p2re_eval.notebook.experiment import StoredExperiment
+from p2re_eval.notebook.bench import Workbench, new_experiment, workbench
 from p2re_eval.notebook.progress import Progress
-from p2re_eval.notebook.workbench import Workbench, new_experiment, workbench
+from p2re_eval.notebook.stored import StoredExperiment
 from p2re_eval.pipeline import Harness
 from p2re_eval.planning import PlannedRun
 from p2re_eval.records import JSON, Case, PromptTemplate, Result

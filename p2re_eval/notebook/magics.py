@@ -9,9 +9,9 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from p2re_eval.errors import P2REError, UsageError
+from p2re_eval.notebook.bench import Answer, workbench
 from p2re_eval.notebook.cells import CellPrompt, read_cell
 from p2re_eval.notebook.pages import prompt_page, trace_page
-from p2re_eval.notebook.workbench import Answer, workbench
 from p2re_eval.records import JSON, PromptTemplate
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _PAGES: Mapping[tuple[str, str], Callable[..., str]] = {
     ("p2re_eval.records.trace", "Trace"): trace_page,
     ("p2re_eval.records.prompt", "PromptTemplate"): prompt_page,
     ("p2re_eval.records.prompt", "RenderedPrompt"): prompt_page,
-    ("p2re_eval.notebook.workbench", "Answer"): lambda answer: trace_page(answer.trace),
+    ("p2re_eval.notebook.bench", "Answer"): lambda answer: trace_page(answer.trace),
 }
 
 

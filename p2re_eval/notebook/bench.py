@@ -10,7 +10,8 @@ from pathlib import Path
 
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.errors import ProviderError
-from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings, answer_text, execute
+from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings, execute
+from p2re_eval.planning import PlannedRun
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
     JSON,
@@ -23,6 +24,7 @@ from p2re_eval.records import (
     Suite,
     Trace,
 )
+from p2re_eval.results import answer_text
 from p2re_eval.store import Store, default_path
 
 _LOCK = threading.Lock()
@@ -109,18 +111,29 @@ class Workbench:
         ``model`` is ``provider/name`` or settings with both; ``inputs`` serves names that are not
         Python names. Raises DefinitionErrors, ProviderError, StoreError.
         """
-        planned = self.harness.planner.plan_one(
-            self._one(prompt, model, {**(inputs or {}), **named})
-        )
+        planned = self.plan_one(prompt, model, {**(inputs or {}), **named})
         assert self.store
         answered, _ = self.harness.loop.submit(
             execute(planned, self.harness, session_id=session)
         ).result()
-        fault = answered.trace.fault
+        return self.answer(answered.trace)
+
+    def plan_one(
+        self,
+        prompt: str | PromptTemplate,
+        model: str | Mapping[str, JSON] | None,
+        inputs: Mapping[str, JSON],
+    ) -> PlannedRun:
+        """A single run, checked. Raises DefinitionErrors."""
+        return self.harness.planner.plan_one(self._one(prompt, model, dict(inputs)))
+
+    def answer(self, trace: Trace) -> Answer:
+        """What a run gave. Raises ProviderError when it gave no answer."""
+        fault = trace.fault
         if fault is not None:
-            what = f"{planned.settings.id} gave no answer ({fault.kind}): {fault.message}"
+            what = f"{trace.prompt.model.id} gave no answer ({fault.kind}): {fault.message}"
             raise ProviderError(what, partial=fault.partial)
-        return Answer(answered.trace)
+        return Answer(trace)
 
     def render(
         self,
@@ -189,6 +202,26 @@ def use(
     if before is not None:
         before.close()
     return made
+
+
+def run(
+    prompt: str | PromptTemplate,
+    /,
+    *,
+    model: str | Mapping[str, JSON] | None = None,
+    inputs: Mapping[str, JSON] | None = None,
+    session: str | None = None,
+    **named: JSON,
+) -> Answer:
+    """:meth:`Workbench.run` at the kernel's own workbench."""
+    return workbench().run(prompt, model=model, inputs=inputs, session=session, **named)
+
+
+def render(
+    prompt: str | PromptTemplate, /, inputs: Mapping[str, JSON] | None = None, **named: JSON
+) -> RenderedPrompt:
+    """:meth:`Workbench.render` at the kernel's own workbench."""
+    return workbench().render(prompt, inputs, **named)
 
 
 def project_root(start: Path) -> Path:

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from p2re_eval.compare import compare, recorded
 from p2re_eval.errors import MissingFile, UsageError
+from p2re_eval.notebook.compared import Compared
 from p2re_eval.notebook.frames import result_rows, to_pandas, to_polars
 from p2re_eval.notebook.pages import experiment_page, results_page
 from p2re_eval.records import Experiment, Result, Trace
@@ -17,6 +19,7 @@ from p2re_eval.report.terminal import terminal_report
 from p2re_eval.store import Store
 
 if TYPE_CHECKING:
+    import altair as alt
     import pandas as pd
     import polars as pl
 
@@ -61,6 +64,19 @@ class StoredExperiment:
     def trace(self, result: Result) -> Trace:
         """Everything about one result: messages, answer, raw payload. Raises NoSuchRecord."""
         return self._store.read_trace(result.trace_id or "")
+
+    def compare(self, before: StoredExperiment | str, *, confidence: float = 0.95) -> Compared:
+        """This experiment beside an older one, paired case by case: flips, differences with their
+        intervals, and what else changed. Raises NoSuchRecord."""
+        older = StoredExperiment(self._store, before) if isinstance(before, str) else before
+        sides = (recorded(one._store, one.record) for one in (older, self))
+        return Compared(compare(*sides, confidence=confidence))
+
+    def plot(self, what: str = "scores") -> alt.Chart:
+        """``scores``, ``latency``, ``cost`` (against quality) or ``versions``. Needs Altair."""
+        from p2re_eval.notebook.plots import result_chart
+
+        return result_chart(what, self.results)
 
     def to_pandas(self) -> pd.DataFrame:
         """A row a result, a column ``score:NAME`` a scorer. Needs pandas."""
