@@ -219,7 +219,8 @@ def _detectable(runs: Iterable[PlannedRun], store: Store | None) -> Iterable[Det
         smallest = min(groups.values(), key=len)
         repeated = min(smallest.values())
         rate = rates.get(suite, ASSUMED_RATE)
-        drop = stats.detectable_drop(stats.chance_variance(rate, repeated), len(smallest))
+        variance = stats.chance_variance(rate, repeated)
+        drop = stats.detectable_drop(stats.Design(len(smallest), variance, repeated, rate))
         yield Detectable(suite, len(smallest), repeated, rate, suite in rates, drop)
 
 
