@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench bench-kills bench-providers wire chaos clean
+.PHONY: demo test lint bench bench-ab bench-capture bench-kills bench-providers wire chaos clean
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -19,6 +19,12 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
+
+bench-capture: .venv/dev
+	$(BIN)/python tests/benchmarks/capture.py
+
+bench-ab: .venv/dev
+	$(BIN)/python tests/benchmarks/ab_peeking.py
 
 bench-kills: .venv/dev
 	$(BIN)/python tests/benchmarks/kills.py
