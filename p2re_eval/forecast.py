@@ -101,7 +101,7 @@ def forecast(harness: Harness, runs: Sequence[PlannedRun]) -> Forecast:
             if key not in groups:
                 firsts[key] = run
                 groups[key] = _Group(_provider(harness, run))
-            _count(groups[key], run, rendered(run, harness), store)
+            _count(groups[key], run, rendered(run, harness.library), store)
         rows = [_expected(firsts[key], group, store) for key, group in groups.items()]
         return Forecast(tuple(rows), tuple(_detectable(runs, store)), note)
 
@@ -219,8 +219,8 @@ def _detectable(runs: Iterable[PlannedRun], store: Store | None) -> Iterable[Det
         smallest = min(groups.values(), key=len)
         repeated = min(smallest.values())
         rate = rates.get(suite, ASSUMED_RATE)
-        spread = stats.independent_sd(rate, rate, repeated)
-        drop = stats.detectable_drop(spread, len(smallest))
+        variance = stats.chance_variance(rate, repeated)
+        drop = stats.detectable_drop(variance, len(smallest))
         yield Detectable(suite, len(smallest), repeated, rate, suite in rates, drop)
 
 

@@ -6,9 +6,10 @@ Nothing here writes: not to the working tree, not to the index, not to the objec
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,7 @@ from p2re_eval.records import Revision
 
 # A hook runs us with these set to its own repository and index; the folder decides instead.
 _INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
+_HASH = re.compile(r"[0-9a-f]{40}")
 _UNSHALLOW = "this clone is shallow; run `git fetch --unshallow` (in CI: fetch-depth: 0)"
 
 
@@ -136,6 +138,27 @@ class Repository:
             "log", "--first-parent", "-m", "-M", "-z", "--name-status", form, revision, "--", path
         )
         return [_commit(os.fsdecode(part)) for part in listing.split(b"\x1e")[1:]]
+
+    def is_ancestor(self, commit: str) -> bool:
+        """Whether HEAD is this commit or comes after it; ``False`` for one that is not here."""
+        answer = _git(self.root, "merge-base", "--is-ancestor", f"{commit}^{{commit}}", "HEAD")
+        return answer.returncode == 0
+
+    def resolve_fetched(self, revision: str) -> str:
+        """As :meth:`resolve`, but a branch may also be known as ``origin/NAME`` only, as in the
+        checkouts that CI makes. Raises GitError with the command that fetches what is missing."""
+        for name in (revision, f"origin/{revision}"):
+            with suppress(GitError):
+                return self.resolve(name)
+        why = self._why_unknown(revision)
+        if not self.is_shallow() or not re.fullmatch(r"[\w./-]+", revision):
+            raise GitError(why)
+        branch = revision.removeprefix("origin/")
+        target = "" if _HASH.fullmatch(branch) else f":refs/remotes/origin/{branch}"
+        raise GitError(
+            f"git does not know the revision '{revision}' in {self.root}: this clone is shallow; "
+            f"run `git fetch --depth 1 origin {branch}{target}`"
+        )
 
     def is_shallow(self) -> bool:
         """Whether older commits were left out when this repository was cloned."""

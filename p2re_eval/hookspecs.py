@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import pluggy
 
-from p2re_eval.interfaces import Environment, ProviderFactory, ScorerFunction
-from p2re_eval.records import Evaluation, Experiment, Trace
+from p2re_eval.interfaces import Environment, ExperimentLog, ProviderFactory, ScorerFunction
+from p2re_eval.records import Comparison, Evaluation, Experiment, Trace
 
 PROJECT = "p2re_eval"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -38,6 +38,12 @@ def trace_recorded(trace: Trace, evaluations: Sequence[Evaluation]) -> None:
     """A run is on disk, with its evaluations. Called in the engine's thread: be quick."""
 
 
+@hookspec(firstresult=True)
+def choose_baseline(experiment: Experiment, store: ExperimentLog) -> str | None:
+    """What to compare with when nobody said: an experiment's id, ``latest``, ``ancestor`` or a
+    baseline file. The first answer counts."""
+
+
 @hookspec
-def experiment_finished(experiment: Experiment) -> None:
+def experiment_finished(experiment: Experiment, comparison: Comparison | None) -> None:
     """All runs of a session are on disk and the gates have decided."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
+from p2re_eval.records import Completion, Embeddings, Experiment, ModelSettings, RenderedPrompt
 
 
 class Clock(Protocol):
@@ -96,15 +96,27 @@ class ProviderContext:
 @dataclass(frozen=True)
 class Requirements:
     """What a provider reads from outside the prompt: its address, "" for none, and the environment
-    variables, of which calls to that address need one of those in ``needed``."""
+    variables, of which calls to that address need one of those in ``needed``; ``missing`` is the
+    extra that is not installed."""
 
     base_url: str = ""
     variables: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     note: str = ""
+    missing: str = ""
 
 
 ProviderFactory: TypeAlias = Callable[[ProviderContext], Provider]
+
+
+class ExperimentLog(Protocol):
+    """The recorded experiments, as a plug-in that chooses among them sees them."""
+
+    def list_experiments(self, limit: int = 20) -> list[Experiment]:
+        """The newest first."""
+
+    def read_experiment(self, experiment_id: str) -> Experiment:
+        """The one whose id is or begins so. Raises NoSuchRecord."""
 
 
 class ScoringContext(Protocol):

@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
     JSON,
     Case,
+    Comparison,
     Completion,
     Embeddings,
     Evaluation,
@@ -194,11 +196,24 @@ class Harness:
             if suite is None or result.suite == suite:
                 yield result
 
-    def finish(self, experiment: Experiment) -> None:
+    def finish(self, experiment: Experiment, comparison: Comparison | None = None) -> None:
         """The experiment has ended: write it down and tell the plug-ins."""
         self.experiment = experiment
         self.store.finish_experiment(experiment)
-        self.plugins.experiment_finished(experiment)
+        self.plugins.experiment_finished(experiment, comparison)
+
+    def beside(self, experiment: Experiment) -> Harness:
+        """A harness for another experiment, with the parts of this one: one engine, one store.
+
+        Only this one is closed. Raises StoreError.
+        """
+        assert self.runner
+        assert self.library
+        twin = copy(self)
+        twin.experiment = experiment
+        twin.early_stops = EarlyStops()  # its runs have the same names, and other answers
+        self.store.start_experiment(experiment)
+        return twin
 
     def close(self) -> None:
         """Cancel what still runs, write everything down and let go. Safe to call twice."""
@@ -258,10 +273,16 @@ async def execute(
     return answered, run
 
 
+def rendered(planned: PlannedRun, library: PromptLibrary) -> RenderedPrompt:
+    """What a planned run sends. Raises RenderError."""
+    settings = _repeated(planned.settings, planned.repeat)
+    return library.render(planned.template, dict(planned.inputs), settings)
+
+
 def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None = None) -> Run:
     harness.keep_version(planned.template)
     return Run(
-        prompt=rendered(planned, harness),
+        prompt=rendered(planned, harness.library),
         repeat=planned.repeat,
         source=planned.source,
         tape=planned.tape,
@@ -271,12 +292,6 @@ def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None 
         case_id=planned.case.id,
         tags=planned.case.tags,
     )
-
-
-def rendered(planned: PlannedRun, harness: Harness) -> RenderedPrompt:
-    """What a planned run sends. Raises RenderError."""
-    settings = _repeated(planned.settings, planned.repeat)
-    return harness.library.render(planned.template, dict(planned.inputs), settings)
 
 
 def _repeated(settings: ModelSettings, repeat: int) -> ModelSettings:
@@ -299,7 +314,7 @@ async def record(
     Raises StoreError.
     """
     trace = answered.trace
-    result = _result(planned, trace, judged.evaluations, harness.experiment.experiment_id)
+    result = result_of(planned, trace, judged.evaluations, harness.experiment.experiment_id)
     if failed and result.outcome == "passed":
         result = result.model_copy(update={"outcome": "failed"})
     saved = harness.store.save_result(result, judged.evaluations, judged.spans)
@@ -458,9 +473,10 @@ def _reaches(mean: float, threshold: float) -> bool:
     return mean >= threshold or math.isclose(mean, threshold, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def _result(
+def result_of(
     planned: PlannedRun, trace: Trace, evaluations: tuple[Evaluation, ...], experiment_id: str
 ) -> Result:
+    """What the evaluations of a planned run's trace come to."""
     completion = trace.completion
     outcome, value = (
         ("error", None) if completion is None else decide(evaluations, planned.threshold)

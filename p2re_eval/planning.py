@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,6 +73,8 @@ class PlannedRun:
     prompt: str
     tape: Tape | None = None
     quarantine: str | None = None
+    asked: ModelSettings = ModelSettings()  # noqa: RUF009 - frozen
+    """What the suite and the command line say of the model, without what the prompt says."""
 
     @property
     def name(self) -> str:
@@ -87,7 +90,7 @@ class PlannedRun:
     def row_hash(self) -> str:
         """Stands for the dataset row: another one means that results are not comparable."""
         case = self.case
-        return content_hash(_plain([dict(self.inputs), case.expected, case.metadata]))
+        return content_hash(_plain([case.inputs, case.expected, case.metadata]))
 
     @property
     def rules_hash(self) -> str:
@@ -150,6 +153,7 @@ class _Variant(NamedTuple):
     reference: str
     template: PromptTemplate
     settings: ModelSettings
+    asked: ModelSettings
 
 
 @dataclass
@@ -222,6 +226,7 @@ class _SuitePlanning:
                         prompt=variant.reference,
                         tape=tape,
                         quarantine=self._quarantined(case, variant),
+                        asked=variant.asked,
                     )
                     position += 1
 
@@ -269,13 +274,14 @@ class _SuitePlanning:
         found: dict[str, _Variant] = {}
         for reference, template in templates.items():
             for model in models:
-                settings = model.over(self._suite.settings.over(template.model))
+                asked = model.over(self._suite.settings)
+                settings = asked.over(template.model)
                 self._check_model(reference, template, settings)
                 name = f"{reference}[{settings.id}]"
                 if name in found:
                     what = f"the variant {name} is listed twice; move one to another suite"
                     self._note(DuplicateKey, what, self._model_place(settings))
-                found[name] = _Variant(name, reference, template, settings)
+                found[name] = _Variant(name, reference, template, settings, asked)
         return list(found.values())
 
     def _check_model(
@@ -344,10 +350,28 @@ class _SuitePlanning:
         gates = []
         for spec in self._suite.gates:
             try:
-                gates.append(parse_gate(spec, scorers=scorers if self._whole else None))
+                gate = parse_gate(spec, scorers=scorers if self._whole else None)
             except DefinitionError as error:
                 self._mistakes.add(error)
+                continue
+            if self._whole:
+                self._check_group(gate)
+            gates.append(gate)
         return tuple(gates)
+
+    def _check_group(self, gate: Gate) -> None:
+        """A gate about no case at all would never be evaluated; the likely reason is a typo."""
+        known = {
+            "tag": [tag for case in self._suite.cases for tag in case.tags],
+            "prompt": [reference.partition("@")[0] for reference in self._suite.prompts],
+            "case": [case.id for case in self._suite.cases],
+            "cluster": [case.cluster for case in self._suite.cases if case.cluster],
+        }
+        for key, pattern in gate.group:
+            names = dict.fromkeys(known.get(key, [pattern]))
+            if not any(fnmatchcase(name, pattern) for name in names):
+                what = f"no {key} of this suite is '{pattern}'{did_you_mean(pattern, names)}"
+                self._note(UnknownName, f"the gate '{gate.text}': {what}", gate.place)
 
     def _stop_early(self, gates: Sequence[Gate]) -> tuple[Gate, ...]:
         """The k-of-n gates, where repeats may be left out: by default only where nothing else is

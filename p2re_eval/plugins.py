@@ -11,8 +11,8 @@ import pluggy
 
 from p2re_eval import hookspecs
 from p2re_eval.errors import PluginError
-from p2re_eval.interfaces import Environment, ProviderFactory, ScorerFunction
-from p2re_eval.records import Evaluation, Experiment, Trace, content_hash
+from p2re_eval.interfaces import Environment, ExperimentLog, ProviderFactory, ScorerFunction
+from p2re_eval.records import Comparison, Evaluation, Experiment, Trace, content_hash
 
 if TYPE_CHECKING:
     from p2re_eval.scorers.binding import Scorer
@@ -66,9 +66,16 @@ class Plugins:
         """Tell plug-ins that a run is on disk."""
         self._manager.hook.trace_recorded(trace=trace, evaluations=evaluations)
 
-    def experiment_finished(self, experiment: Experiment) -> None:
+    def choose_baseline(self, experiment: Experiment, store: ExperimentLog) -> str | None:
+        """What the first plug-in with an opinion would compare the experiment with."""
+        chosen: str | None = self._manager.hook.choose_baseline(experiment=experiment, store=store)
+        return chosen
+
+    def experiment_finished(
+        self, experiment: Experiment, comparison: Comparison | None = None
+    ) -> None:
         """Tell plug-ins that the session's gates have decided."""
-        self._manager.hook.experiment_finished(experiment=experiment)
+        self._manager.hook.experiment_finished(experiment=experiment, comparison=comparison)
 
     @property
     def listens_to_traces(self) -> bool:

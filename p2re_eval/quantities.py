@@ -79,3 +79,23 @@ def number_text(number: float | None) -> str:
 def count_text(count: int, one: str, many: str | None = None) -> str:
     """``1 case``, ``3 cases``, ``1,200 cases``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def change_text(share: float) -> str:
+    """A change of a share in percentage points, with its sign: ``-5.0``, ``+0.4``, ``0``."""
+    points = share * 100
+    if abs(points) < 0.05:
+        return "0" if abs(points) < 5e-10 else f"{points:+.2g}"
+    return f"{points:+.1f}"
+
+
+def signed_text(number: float) -> str:
+    """A change of a score with its sign: ``-0.12``, ``+3.4``, ``0``."""
+    return f"{number:+.2g}" if abs(number) > 5e-12 else "0"
+
+
+def p_text(p_value: float | None) -> str:
+    """``0.031``, ``<0.001``."""
+    if p_value is None:
+        return "-"
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}" if p_value < 0.9995 else "1"

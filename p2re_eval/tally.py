@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from p2re_eval import stats
@@ -110,6 +110,14 @@ class Values:
             return None
         return stats.mean([total / n for total, n in self._cases.values()])
 
+    def interval(self, clusters: Mapping[CaseKey, str]) -> stats.Mean | None:
+        """The mean with its interval, cluster-robust where cases share a cluster."""
+        if not self._cases:
+            return None
+        means = [total / n for total, n in self._cases.values()]
+        named = [clusters.get(key, key) for key in self._cases] if clusters else None
+        return stats.score_interval(means, named)
+
     def add(self, key: CaseKey, value: float) -> None:
         total, n = self._cases.get(key, (0.0, 0))
         self._cases[key] = (total + value, n + 1)
@@ -130,6 +138,7 @@ class Tally:
         self.stopped_early = 0
         self.sources: Counter[Source] = Counter()
         self.cases: dict[CaseKey, Repeats] = {}
+        self.clusters: dict[CaseKey, str] = {}
         self.value = Values()
         self.scores: dict[str, Values] = {}
         self.durations_ns = array("q")
@@ -193,6 +202,8 @@ class Tally:
         if result.outcome == "not_run" and result.fault is not None:
             self.stopped_early += result.fault.kind == DecidedEarly.kind
         self.cases.setdefault(key, Repeats()).add(result.outcome)
+        if result.cluster is not None:
+            self.clusters[key] = result.cluster
         if result.value is not None:
             self.value.add(key, result.value)
         for evaluation in result.evaluations:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from p2re_eval.gates import Gate, decide
 from p2re_eval.records import GateVerdict, Result
-from p2re_eval.tally import tally
+from p2re_eval.tally import Tally
 
 
 def verdict_of(
@@ -17,14 +17,25 @@ def verdict_of(
     A selected run that left no result (a worker died, the disk was full) or was not made for want
     of money leaves a gate that would have been met undecided: it might have closed it.
     """
-    counted = tally(results)
+    counted, runs = Tally(), 0
+    for result in results:
+        runs += 1
+        if gate.selects(result):
+            counted.add(result)
     verdict = decide(gate, counted)
     notes = [verdict.explanation]
     if selected != planned:
         notes.append(f"decided on the {selected} selected of {planned} runs")
     passed = verdict.passed
-    if counted.recorded < selected:
-        notes.append(f"{selected - counted.recorded} of {selected} selected runs left no result")
-    if counted.recorded < selected or counted.unpaid:
+    if runs < selected:
+        notes.append(f"{selected - runs} of {selected} selected runs left no result")
+    if runs < selected or counted.unpaid:
         passed = None if passed else passed
     return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})
+
+
+def partial_text(selected: int, planned: int) -> str:
+    """What a comparison says when not everything was selected; "" when it was."""
+    if selected >= planned:
+        return ""
+    return f"only the {selected:,} selected of {planned:,} runs are compared"

@@ -77,6 +77,10 @@ def score(name: str, value: float | None) -> Evaluation:
         ("total_tokens <= 12k", "total_tokens", "<=", 12_000),
         ("case_pass_rate >= 2/3", "case_pass_rate", ">=", 2 / 3),
         ("mean >= 0.7", "mean", ">=", 0.7),
+        ("pass^3 >= 0.8", "pass^k", ">=", 0.8),
+        ("pass@10 >= 80%", "pass@k", ">=", 0.8),
+        ("lower_bound(mean) >= 0.7", "lower_bound(mean)", ">=", 0.7),
+        ("pass_rate[tag=refund] >= 0.9", "pass_rate", ">=", 0.9),
     ],
 )
 def test_a_gate_reads_metric_comparison_and_threshold(
@@ -95,6 +99,9 @@ def test_a_mean_names_its_scorer() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "what"),
     [
+        ("pass^k >= 0.9", SyntaxMistake, "needs a number for k, as in 'pass^3 >= 0.8'"),
+        ("pass_rate[refund] >= 0.9", SyntaxMistake, "write for example [tag=refund]"),
+        ("pass_rate[tags=x] >= 0.9", UnknownName, "by 'tags'; did you mean 'tag'?"),
         ("pas_rate >= 0.9", UnknownName, "unknown gate 'pas_rate'; did you mean 'pass_rate'?"),
         ("pass_rate", SyntaxMistake, "compares with nothing"),
         ("", UnknownName, "unknown gate ''"),
@@ -121,10 +128,10 @@ def test_a_mistake_in_a_gate_is_told_at_its_place(
     assert what in str(caught.value)
 
 
-def test_no_regression_is_not_known_yet() -> None:
-    """The mapping forms are not available; the message lists what is."""
-    spec = GateSpec(text="no_regression", options={"margin": 0.02}, place=PLACE)
-    with pytest.raises(UnknownName, match="unknown gate 'no_regression'; known: case_pass_rate"):
+def test_an_unknown_gate_lists_the_known_ones() -> None:
+    """The mapping form as well."""
+    spec = GateSpec(text="never_worse", options={"margin": 0.02}, place=PLACE)
+    with pytest.raises(UnknownName, match="unknown gate 'never_worse'; known: case_pass_rate"):
         parse_gate(spec)
 
 
@@ -281,3 +288,95 @@ def test_token_gates_add_input_and_output() -> None:
 def test_unknown_tokens_cannot_be_decided() -> None:
     results = [run("a", usage=Usage(input_tokens=700))]
     assert verdict("total_tokens <= 1k", results).passed is None
+
+
+def test_a_group_narrows_any_metric() -> None:
+    """By tag, case, prompt, model or cluster; patterns may have stars; several must all fit."""
+    results = [
+        run("refund-1", "failed", tags=("refund",), cluster="c1"),
+        run("refund-2", tags=("refund", "de")),
+        run("other"),
+    ]
+    assert verdict("pass_rate[tag=refund] >= 0.5", results).value == 0.5
+    assert verdict("pass_rate[tag=refund, case=*-2] >= 1", results).value == 1.0
+    assert verdict("pass_rate[cluster=c1] >= 0.1", results).value == 0.0
+    assert verdict("cost_usd[prompt=p, model=m] <= 1", results).value == pytest.approx(0.03)
+    nothing = verdict("pass_rate[tag=none] >= 0.5", results)
+    assert (nothing.passed, nothing.explanation) == (
+        None,
+        "cannot be decided: there are no results",
+    )
+
+
+def test_pass_hat_k_needs_enough_repeats_of_every_case() -> None:
+    """Unbiased from more repeats than k; with fewer it is not known."""
+    four = [run("a", "passed" if n else "failed", repeat=n) for n in range(4)]
+    assert verdict("pass^2 >= 0.5", four).value == pytest.approx(3 / 6)
+    assert verdict("pass@2 >= 0.5", four).value == 1.0
+    short = verdict("pass^3 >= 0.5", [*four, run("b")])
+    assert short.passed is None
+    assert "needs 3 scored repeats of every case, and 1 case of 2 has fewer: b" in short.explanation
+
+
+def test_the_lower_bound_of_a_mean_is_its_t_interval() -> None:
+    """And of a scorer's mean; cluster-robust where cases share a cluster."""
+    import scipy.stats
+
+    values = [0.2, 0.9, 0.4, 0.4, 1.0, 0.7]
+    results = [run(f"c{n}", value=v, evaluations=(score("near", v),)) for n, v in enumerate(values)]
+    low = scipy.stats.ttest_1samp(values, 0).confidence_interval().low
+    assert verdict("lower_bound(mean) >= 0.1", results).value == pytest.approx(low)
+    assert verdict("lower_bound(mean(near)) >= 0.1", results).value == pytest.approx(low)
+    together = [r.model_copy(update={"cluster": "one"}) for r in results[:3]] + results[3:]
+    assert verdict("lower_bound(mean) >= 0.1", together).value != pytest.approx(low)
+
+
+NO_REGRESSION = [
+    ({}, 0.02, 0.95, ("pass_rate",), {"regression"}),
+    ({"margin": "5%", "confidence": 0.9}, 0.05, 0.9, ("pass_rate",), {"regression"}),
+    ({"scorers": "near"}, 0.02, 0.95, ("mean(near)",), {"regression"}),
+    ({"scorers": ["pass_rate", "near"], "strict": True}, 0.02, 0.95, ("pass_rate", "mean(near)"),
+     {"regression", "insufficient data"}),
+    ({"fail_on": ["regression", "no change"]}, 0.02, 0.95, ("pass_rate",),
+     {"regression", "no change"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "margin", "confidence", "metrics", "fails_on"), NO_REGRESSION)
+def test_no_regression_reads_its_options(
+    options: dict[str, Any],
+    margin: float,
+    confidence: float,
+    metrics: tuple[str, ...],
+    fails_on: set[str],
+) -> None:
+    """From the mapping, and the same from the text that reports show."""
+    gate = parse_gate(GateSpec(text="no_regression", options=options), scorers=["near"])
+    for found in (gate, parse_gate(GateSpec(text=gate.text), scorers=["near"])):
+        assert found.relative is not None
+        assert (found.relative.margin, found.relative.confidence) == (margin, confidence)
+        assert (found.relative.metrics, found.relative.fails_on) == (metrics, fails_on)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "what"),
+    [
+        ({"margins": 1}, UnknownName, "has no option 'margins'; did you mean 'margin'?"),
+        ({"margin": 2}, WrongType, "'margin: 2' must be a share of at least 0 and below 1"),
+        ({"margin": "much"}, WrongType, "'margin: much' must be a share"),
+        ({"confidence": 0.2}, WrongType, "'confidence: 0.2' must be a share of at least 0.5"),
+        ({"scorers": []}, WrongType, "must name scorers"),
+        ({"scorers": ["nera"]}, UnknownName, "unknown scorer 'nera'; did you mean 'near'?"),
+        ({"fail_on": ["regress"]}, UnknownName, "'fail_on' knows no 'regress'"),
+        ({"strict": "yes"}, WrongType, "'strict: yes' must be true or false"),
+    ],
+)
+def test_no_regression_refuses_what_it_cannot_mean(
+    options: dict[str, Any], kind: type[DefinitionError], what: str
+) -> None:
+    """At its place, with what to write."""
+    spec = GateSpec(text="no_regression", options=options, place=PLACE)
+    with pytest.raises(kind) as raised:
+        parse_gate(spec, scorers=["near"])
+    assert what in str(raised.value)
+    assert str(raised.value).startswith("suites/a.yaml:9:5: ")

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.experiment_compare import bless, compare, gate
+from p2re_eval.cli.experiment_power import power
+from p2re_eval.cli.experiment_rescore import rescore
 from p2re_eval.cli.online import list_online, online_shown, promote, start, stop
+
+if TYPE_CHECKING:
+    from p2re_eval.records import Experiment
 
 _db = click.option("--db", type=click.Path(path_type=Path), help="The database.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -22,9 +28,8 @@ def experiments() -> None:
     """Experiments: recorded passes over suites, and A/B experiments on live traffic."""
 
 
-experiments.add_command(start)
-experiments.add_command(stop)
-experiments.add_command(promote)
+for command in (bless, compare, gate, power, promote, rescore, start, stop):
+    experiments.add_command(command)
 
 
 @experiments.command("list")
@@ -55,7 +60,7 @@ def list_(db: Path | None, as_json: bool, limit: int, ab: bool) -> None:
             experiment.status.lower(),
             experiment.planned,
             experiment.revision.commit[:9] if experiment.revision else "",
-            _suites(experiment.suites),
+            _suites(experiment),
         )
         for experiment in found
     ]
@@ -86,31 +91,41 @@ def show(
     """The report of EXPERIMENT: an id, its beginning, latest, or the name of an A/B experiment."""
     import shutil
 
+    from p2re_eval.baselines import stored_comparison
     from p2re_eval.report import json_report, summarize, terminal_report, write_report
     from p2re_eval.report.stable import stable as without_what_varies
+    from p2re_eval.report.stable import stable_comparison
 
     with existing_store(db) as store:
         if report is None and online_shown(store, experiment, as_json=as_json):
             return
         found = store.read_experiment(experiment)
+        comparison = stored_comparison(store, found, Path.cwd())
         results = partial(store.results, found.experiment_id)
         if stable:
             if not as_json and (report is None or report.suffix != ".json"):
                 raise click.UsageError("--stable is a form of JSON; add --json, or --report X.json")
             found, results = without_what_varies(found, results)  # type: ignore[assignment]
+            comparison = comparison and stable_comparison(comparison)
         if report is not None:
-            write_report(report, found, results, store.read_trace)
+            write_report(report, found, results, store.read_trace, comparison)
             click.echo(f"report    {report}")
             return
         if as_json:
-            for piece in json_report(found, results):
+            for piece in json_report(found, results, comparison):
                 click.echo(piece, nl=False)
             return
         summary = summarize(store.results(found.experiment_id))
     color = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns
-    click.echo(terminal_report(found, summary, color=color, width=width))
+    click.echo(terminal_report(found, summary, comparison=comparison, color=color, width=width))
 
 
-def _suites(paths: Sequence[str]) -> str:
-    return ", ".join(paths) if len(paths) < 3 else f"{paths[0]} and {len(paths) - 1} more"
+def _suites(experiment: Experiment) -> str:
+    paths, settings = experiment.suites, experiment.settings
+    text = ", ".join(paths) if len(paths) < 3 else f"{paths[0]} and {len(paths) - 1} more"
+    if "against" in settings:
+        return f"{text} (prompts of {settings['against']})"
+    if "rescored_from" in settings:
+        return f"{text} (rescored {settings['rescored_from'][:12]})"
+    return text

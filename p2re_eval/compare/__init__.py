@@ -1,6 +1,16 @@
 """Two experiments become a comparison: paired case by case, refused where it would be unfair."""
 
-from p2re_eval.compare.comparison import compare, compare_results
-from p2re_eval.compare.sample import Sample, observed
+from p2re_eval.compare.comparison import Match, compare, compare_results, match
+from p2re_eval.compare.recorded import recorded
+from p2re_eval.compare.sample import Sample, observed, sample_of
 
-__all__ = ["Sample", "compare", "compare_results", "observed"]
+__all__ = [
+    "Match",
+    "Sample",
+    "compare",
+    "compare_results",
+    "match",
+    "observed",
+    "recorded",
+    "sample_of",
+]

@@ -2,31 +2,83 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from p2re_eval import stats
 from p2re_eval.compare.changes import changes_of
 from p2re_eval.compare.deltas import Asked, deltas_of
 from p2re_eval.compare.flips import flips_of
-from p2re_eval.compare.pairing import by_case, listed, pair_up
+from p2re_eval.compare.pairing import Pair, Pairing, by_case, listed, pair_up
 from p2re_eval.compare.sample import Sample, sample_of
+from p2re_eval.documents import collector_paused
 from p2re_eval.quantities import count_text
 from p2re_eval.records import (
     Comparison,
     Delta,
     Experiment,
     Observation,
-    Outcome,
     Result,
     Side,
     SideFigures,
-    Source,
 )
-from p2re_eval.tally import ANSWERED, CaseKey, Sum
+from p2re_eval.tally import ANSWERED, CaseKey
 
 SEED = 20250
 """Every resampling starts here unless told otherwise; the comparison keeps it."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two experiments paired case by case, ready for any question about them.
+
+    ``partial`` says that only some cases were selected: what the older side has beyond them is
+    then no news.
+    """
+
+    before: Sample
+    after: Sample
+    pairing: Pairing
+    partial: str = ""
+
+    @property
+    def same_runs(self) -> bool:
+        """Whether both sides are the same recorded runs, judged alike: nothing changed."""
+        pairs = list(self.pairing.pairs)
+        return bool(pairs) and all(_same(pair) for pair in pairs)
+
+    def deltas(
+        self,
+        metrics: Collection[str],
+        *,
+        confidence: float = stats.CONFIDENCE,
+        seed: int = SEED,
+    ) -> tuple[Delta, ...]:
+        """How far these metrics moved for each prompt and model, adjusted for one another."""
+        asked = Asked(confidence, seed, metrics=frozenset(metrics))
+        return adjusted(tuple(deltas_of(self.pairing, asked)))
+
+
+def _same(pair: Pair) -> bool:
+    before = [(one.trace_id, one.outcome) for one in pair.before]
+    known = all(trace_id is not None for trace_id, _ in before)
+    same = before == [(one.trace_id, one.outcome) for one in pair.after]
+    return pair.refused is None and known and same
+
+
+def match(
+    before: Sample,
+    after: Sample,
+    *,
+    partial: str = "",
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Match:
+    """The two experiments paired; ``tell`` hears what is being done, which may take seconds."""
+    with collector_paused():  # it would look through all of it again and again
+        cases = [_read(sample, tell) for sample in (before, after)]
+        return Match(before, after, pair_up(*cases), partial)
 
 
 def compare(
@@ -39,13 +91,8 @@ def compare(
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Comparison:
     """The two experiments side by side, paired by (suite, prompt, model, case) and averaged over
-    the repeats of a case first.
-
-    ``partial`` says that only some cases were selected: what the older side has beyond them is
-    then no news. ``tell`` hears what is being done.
-    """
-    cases = [_read(sample, tell) for sample in (before, after)]
-    pairing = pair_up(*cases)
+    the repeats of a case first; see :class:`Match` and :func:`match` for the parameters."""
+    pairing = match(before, after, partial=partial, tell=tell).pairing
     fair = sum(pair.refused is None for pair in pairing.pairs)
     tell(f"comparing {count_text(fair, 'case')}")
     moved = flips_of(pairing, before, after)
@@ -106,36 +153,29 @@ def _side(sample: Sample, paired: Iterable[Sequence[Observation]]) -> Side:
         label=sample.label,
         started_ns=experiment.started_ns,
         revision=experiment.revision,
-        figures=_figures(one for repeats in paired for one in repeats),
+        figures=_figures([one for repeats in paired for one in repeats]),
     )
 
 
-def _figures(observations: Iterable[Observation]) -> SideFigures:
-    outcomes: Counter[Outcome] = Counter()
-    sources: Counter[Source] = Counter()
-    sums = {"cost_usd": Sum(), "input_tokens": Sum(), "output_tokens": Sum()}
-    durations: list[int] = []
-    for one in observations:
-        outcomes[one.outcome] += 1
-        if one.outcome not in ANSWERED:
-            continue
-        sources[one.source] += 1
-        for name, total in sums.items():
-            total.add(getattr(one, name))
-        if one.duration_ns is not None:
-            durations.append(one.duration_ns)
+def _figures(observations: Sequence[Observation]) -> SideFigures:
+    outcomes = Counter(one.outcome for one in observations)
+    answered = [one for one in observations if one.outcome in ANSWERED]
+    sources = Counter(one.source for one in answered)
+    costs = [one.cost_usd for one in answered if one.cost_usd is not None]
+    durations = sorted(one.duration_ns for one in answered if one.duration_ns is not None)
     return SideFigures(
-        runs=outcomes.total(),
+        runs=len(observations),
         **{str(outcome): n for outcome, n in outcomes.items()},
         **{str(source): n for source, n in sources.items()},
-        cost_usd=sums["cost_usd"].value,
-        unknown_costs=sums["cost_usd"].unknown,
-        input_tokens=_whole(sums["input_tokens"]),
-        output_tokens=_whole(sums["output_tokens"]),
+        cost_usd=math.fsum(costs) if costs else None,
+        unknown_costs=len(answered) - len(costs),
+        input_tokens=_total([one.input_tokens for one in answered]),
+        output_tokens=_total([one.output_tokens for one in answered]),
         p50_ns=stats.percentile(durations, 0.5) if durations else None,
         p95_ns=stats.percentile(durations, 0.95) if durations else None,
     )
 
 
-def _whole(total: Sum) -> int | None:
-    return None if total.value is None else round(total.value)
+def _total(tokens: Sequence[int | None]) -> int | None:
+    known = [n for n in tokens if n is not None]
+    return sum(known) if known else None

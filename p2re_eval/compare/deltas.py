@@ -20,24 +20,34 @@ class Asked:
 
     confidence: float
     seed: int
+    resamples: int = stats.RESAMPLES
+    metrics: frozenset[str] | None = None
+    """Those that are wanted; ``None``: all."""
+
+    def wants(self, metric: str) -> bool:
+        return self.metrics is None or metric in self.metrics
 
 
 def deltas_of(pairing: Pairing, asked: Asked) -> Iterator[Delta]:
     """Pass rate, mean and every scorer's mean of each group, in that order."""
     for group, pairs in pairing.groups.items():
         fair = [pair for pair in pairs if pair.refused is None]
-        if fair:
+        if fair and asked.wants(PASS_RATE):
             yield pass_rate_delta(group, fair, asked)
-            if _says_more(fair):
-                yield _mean_delta(group, MEAN, fair, _value, asked)
+        if fair and asked.wants(MEAN) and _says_more(fair):
+            yield _mean_delta(group, MEAN, fair, _value, asked)
         for name in _scorers(pairs):
-            same = [pair for pair in pairs if _same_version(pair, name)]
+            metric = f"mean({name})"
+            same = [pair for pair in pairs if asked.wants(metric) and _same_version(pair, name)]
             if same:
-                yield _mean_delta(group, f"mean({name})", same, _score(name), asked)
+                yield _mean_delta(group, metric, same, _score(name), asked)
 
 
 def passed_scored(repeats: Repeats) -> tuple[int, int]:
     """How many of a case's repeats passed, and how many were scored."""
+    if len(repeats) == 1:
+        outcome = repeats[0].outcome
+        return int(outcome == "passed"), int(outcome in {"passed", "failed"})
     passed = sum(one.outcome == "passed" for one in repeats)
     return passed, passed + sum(one.outcome == "failed" for one in repeats)
 
@@ -111,13 +121,29 @@ def _mean_delta(
     before, after = [b for _, b, _ in usable], [a for _, _, a in usable]
     found = None
     if usable:
-        differences = [a - b for b, a in zip(before, after, strict=True)]
         clusters = [_cluster(pair) for pair, _, _ in usable]
-        found = _difference(differences, clusters, asked, scale=_scale(before, after))
+        once = all(len(pair.before) == len(pair.after) == 1 for pair, _, _ in usable)
+        found = _mean_difference(before, after, clusters, asked, once=once)
     left_out = len(means) - len(usable)
     made = _delta(group, metric, found, asked, before=before, after=after, left_out=left_out)
     repeats = max((max(len(p.before), len(p.after)) for p, _, _ in usable), default=1)
     return made.model_copy(update={"repeats": repeats})
+
+
+def _mean_difference(
+    before: Sequence[float],
+    after: Sequence[float],
+    clusters: Sequence[str | None],
+    asked: Asked,
+    *,
+    once: bool,
+) -> stats.Difference:
+    """Scores that only say yes or no flip as cases do."""
+    differences = [a - b for b, a in zip(before, after, strict=True)]
+    if once and not any(clusters) and {*before, *after} <= {0.0, 1.0}:
+        broke, fixed = differences.count(-1.0), differences.count(1.0)
+        return stats.flip_difference(broke, fixed, len(before), asked.confidence)
+    return _difference(differences, clusters, asked, scale=_scale(before, after))
 
 
 def _scale(before: Sequence[float], after: Sequence[float]) -> float:
@@ -137,7 +163,14 @@ def _difference(
     named: list[object] | None = None
     if any(clusters):  # a case without a cluster is one of its own
         named = [cluster or index for index, cluster in enumerate(clusters)]
-    return stats.mean_difference(differences, named, asked.confidence, seed=asked.seed, scale=scale)
+    return stats.mean_difference(
+        differences,
+        named,
+        asked.confidence,
+        seed=asked.seed,
+        resamples=asked.resamples,
+        scale=scale,
+    )
 
 
 def _delta(
@@ -213,8 +246,11 @@ def _scorers(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _same_version(pair: Pair, name: str) -> bool:
+    """Also of a case that one side did not score at all: it is then left out, and counted."""
     before, after = scorer_versions(pair.before), scorer_versions(pair.after)
-    return not differ(before.get(name), after.get(name)) and (name in before or name in after)
+    if not before or not after:
+        return name in before or name in after
+    return name in before and name in after and not differ(before[name], after[name])
 
 
 def _cluster(pair: Pair) -> str | None:

@@ -86,7 +86,7 @@ def _told(flip: Flip, old: Result, new: Result) -> Flip:
     bad = new if flip.worse else old
     return flip.model_copy(
         update={
-            "scorers": _flipped_scorers(old, new),
+            "scorers": _flipped_scorers(bad, old if flip.worse else new),
             "why": tuple(_against(bad)),
             "before_trace": old.trace_id,
             "after_trace": new.trace_id,
@@ -99,12 +99,13 @@ def _told(flip: Flip, old: Result, new: Result) -> Flip:
     )
 
 
-def _flipped_scorers(old: Result, new: Result) -> tuple[str, ...]:
-    before = {one.name: _passed(one) for one in old.evaluations}
+def _flipped_scorers(bad: Result, good: Result) -> tuple[str, ...]:
+    """The scorers that failed the one answer and not the other."""
+    fine = {one.name for one in good.evaluations if _passed(one) is not False}
     return tuple(
         one.name
-        for one in new.evaluations
-        if one.weight > 0 and one.name in before and before[one.name] != _passed(one)
+        for one in bad.evaluations
+        if one.weight > 0 and _passed(one) is False and one.name in fine
     )
 
 

@@ -99,6 +99,9 @@ def _add(pairing: Pairing, group: GroupKey, key: CaseKey, old: Repeats, new: Rep
     if differ(old[0].row_hash, new[0].row_hash):
         pairing.refused.setdefault("the dataset row changed", []).append(key)
         return
+    if new[0].quarantined:
+        pairing.refused.setdefault("in quarantine", []).append(key)
+        return
     why = _changed_rules(old, new)
     if why is not None:
         pairing.refused.setdefault(why, []).append(key)

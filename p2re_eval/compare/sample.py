@@ -25,7 +25,7 @@ class Sample:
 
 
 def sample_of(experiment: Experiment, results: Iterable[Result], *, label: str = "") -> Sample:
-    """Results that are in memory as one side of a comparison."""
+    """Results in memory as one side of a comparison."""
     kept = list(results)
     by_case: dict[CaseKey, list[Result]] = {}
     for result in kept:
@@ -66,6 +66,7 @@ def observed(result: Result) -> Observation:
         input_tokens=result.usage.input_tokens,
         output_tokens=result.usage.output_tokens,
         duration_ns=result.duration_ns,
+        quarantined=result.quarantine is not None,
         scores=tuple(_observed_score(one) for one in result.evaluations),
     )
 

@@ -38,6 +38,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "or recordings only (a miss is an error and no socket opens)",
     )
     group.addoption(
+        "--p2re-against",
+        metavar="REV",
+        help="run the prompts of this git revision beside those of the working tree, and compare",
+    )
+    group.addoption(
+        "--p2re-baseline",
+        metavar="REF",
+        help="compare with an experiment (its id, latest, or ancestor: the newest one of a commit "
+        "before HEAD) or with a baseline file",
+    )
+    group.addoption(
         "--p2re-report",
         action="append",
         default=[],
@@ -53,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("p2re", "run the prompt suites without --p2re", type="bool", default=False)
     parser.addini("p2re_prompts", "the folder of prompts", default="prompts")
     parser.addini("p2re_suites", "the folders of suites", type="args", default=["suites"])
+    parser.addini("p2re_baseline", "what to compare with when no option says so", default="")
     parser.addini("p2re_concurrency", "most model calls in flight at once", default="10")
     parser.addini("p2re_db", "the database, relative to the root folder", default="")
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2re_eval.errors import NoSuchRecord
+from p2re_eval.errors import NoSuchRecord, P2REError
 from p2re_eval.gates import parse_gate
 from p2re_eval.pipeline import Harness
 from p2re_eval.planning import PlannedRun
 from p2re_eval.pytest_plugin.ahead import Ahead
 from p2re_eval.pytest_plugin.items import CaseItem, GateItem
-from p2re_eval.records import GateSpec, GateVerdict, Place
+from p2re_eval.records import GateSpec, GateVerdict
 from p2re_eval.store import open_store
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class _Worker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self._session.shard is not None:
-            return  # it has left the gates to the merge
+        self._session.narrow(items)
         gates = [item for item in items if isinstance(item, GateItem)]
         items[:] = [item for item in items if not isinstance(item, GateItem)]
         self._hand("p2re_gates", [_handed(gate) for gate in gates])
@@ -115,9 +114,14 @@ class _Worker:
         if self._session.shard is not None:
             shard = self._session.shard
             self._hand("p2re_shard", {"suites": shard.suites, "gates": shard.gates})
+        self._hand("p2re_planned", self._session.planned)
+        if self._session.narrowing is not None:
+            narrowing = self._session.narrowing
+            self._hand("p2re_affected", [narrowing.since, narrowing.left_out])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
+        self._hand("p2re_compared", self._session.comparing.share())
         self._hand("p2re_limits", self._session.harness.limits())
 
     @pytest.hookimpl(tryfirst=True)
@@ -144,8 +148,7 @@ def _handed(item: GateItem) -> dict[str, Any]:
     return {
         "nodeid": item.nodeid,
         "suite": item.plan.suite.path,
-        "text": item.gate.text,
-        "place": None if item.gate.place is None else item.gate.place.model_dump(mode="json"),
+        "spec": item.gate.spec.model_dump(mode="json"),
         "planned": len(item.plan.runs),
     }
 
@@ -163,6 +166,10 @@ class _Controller:
         node.workerinput["p2re_experiment"] = self._session.harness.experiment.model_dump_json()
         node.workerinput["p2re_dist"] = self._session.config.getoption("dist")
         self._nodes.append(node)
+        try:
+            node.workerinput["p2re_against"] = self._session.comparing.hand_over()
+        except P2REError as error:
+            raise pytest.UsageError(str(error)) from None
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -207,6 +214,11 @@ class _Controller:
             told = json.loads(output.get("p2re_shard", "{}"))
             self._session.shard.suites.update(told.get("suites", {}))
             self._session.shard.gates.update(told.get("gates", {}))
+        if self._session.narrowing is not None and "p2re_affected" in output:
+            narrowing = self._session.narrowing
+            narrowing.since, narrowing.left_out = json.loads(output["p2re_affected"])
+        self._session.planned.update(json.loads(output.get("p2re_planned", "{}")))
+        self._session.comparing.take_over(json.loads(output.get("p2re_compared", "[0, {}]")))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -227,8 +239,8 @@ class _Controller:
             session.config.hook.pytest_make_collect_report(collector=collector)
 
     def _decide(self, session: pytest.Session, wanted: dict[str, Any]) -> None:
-        place = None if wanted["place"] is None else Place.model_validate(wanted["place"])
-        gate = parse_gate(GateSpec(text=wanted["text"], place=place))
+        gate = parse_gate(GateSpec.model_validate(wanted["spec"]))
+        place = gate.place
         suite = wanted["suite"]
         planned = wanted["planned"]
         selected = self._session.selected.get(suite, planned)

@@ -73,6 +73,7 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         plan = self.p2re.harness.plan(self.path)
+        self.p2re.planned[plan.suite.path] = len(plan.runs)
         for prompt in plan.suite.prompts:
             yield PromptNode.from_parent(self, name=prompt, plan=plan)
         for gate in plan.gates:

@@ -22,6 +22,7 @@ from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin import distributed
 from p2re_eval.pytest_plugin.ahead import Ahead
+from p2re_eval.pytest_plugin.comparing import Comparing
 from p2re_eval.pytest_plugin.items import (
     AnsweredBadly,
     CaseItem,
@@ -32,6 +33,7 @@ from p2re_eval.pytest_plugin.items import (
     call_report,
     nothing_runs,
 )
+from p2re_eval.pytest_plugin.narrowing import Narrowing
 from p2re_eval.pytest_plugin.options import dollars
 from p2re_eval.pytest_plugin.provenance import Provenance
 from p2re_eval.pytest_plugin.shards import Shard
@@ -43,7 +45,7 @@ from p2re_eval.pytest_plugin.summary import (
     summarize_session,
     write_reports,
 )
-from p2re_eval.records import JSON, Experiment, GateVerdict, Result
+from p2re_eval.records import JSON, Comparison, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
 from p2re_eval.verdicts import verdict_of
@@ -88,6 +90,11 @@ class P2RESession:
         share = config.getoption("p2re_shard")
         self.forecast: Forecast | None = None
         self.shard = None if share is None else Shard(*share)
+        self.narrowing = Narrowing(self) if config.getoption("p2re_affected") else None
+        self._narrowed = False
+        self.planned: dict[str, int] = {}
+        self.comparing = Comparing(self)
+        self.comparison: Comparison | None = None
         self.grace_s = GRACE_S
         self._marks: set[str] = set()
 
@@ -126,8 +133,18 @@ class P2RESession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.narrow(items)
+
+    def narrow(self, items: list[pytest.Item]) -> None:
+        """Leave what is affected, and this shard's share of it; done once."""
+        if self._narrowed:
+            return
+        self._narrowed = True
+        left_out = [] if self.narrowing is None else self.narrowing.keep(items)
         if self.shard is not None:
-            self.config.hook.pytest_deselected(items=self.shard.keep(items))
+            left_out += self.shard.keep(items)
+        if left_out:
+            self.config.hook.pytest_deselected(items=left_out)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if nothing_runs(self.config) or session.testsfailed:
@@ -158,12 +175,14 @@ class P2RESession:
         if self.config.getoption("p2re_plan"):
             if not session.testsfailed:
                 runs = [item.run for item in session.items if isinstance(item, CaseItem)]
+                runs += self.comparing.counterparts(runs)
                 self.forecast = forecast(self.harness, runs)
             return not session.testsfailed or None
         if self._ahead is not None and self.selected:
             self._provenance.start()
             try:
                 check_prices(self.harness, session.items)
+                self.comparing.prepare()
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
@@ -173,9 +192,12 @@ class P2RESession:
         """The result of a selected run, waited for. Raises NotRun, StoreError, RenderError."""
         assert self._ahead is not None
         try:
-            return self._ahead.result(planned)
+            result = self._ahead.result(planned)
         except CancelledError:
             raise NotRun("the session was stopped") from None
+        if result.outcome != "not_run":
+            self.comparing.follow(planned, result)
+        return result
 
     def decide(self, gate: Gate, plan: SuitePlan) -> GateVerdict:
         """A gate's verdict on the selected runs; a gate selected alone runs its whole suite."""
@@ -188,8 +210,11 @@ class P2RESession:
 
     def decide_on(self, gate: Gate, suite: str, *, selected: int, planned: int) -> GateVerdict:
         """A gate's verdict on what is recorded of a suite: so many runs of those planned."""
-        results = self.harness.results(suite=suite)
-        verdict = verdict_of(gate, results, selected=selected, planned=planned)
+        if gate.relative is not None:
+            verdict = self.comparing.verdict(gate, suite, selected=selected, planned=planned)
+        else:
+            results = self.harness.results(suite=suite)
+            verdict = verdict_of(gate, results, selected=selected, planned=planned)
         verdict = verdict.model_copy(update={"suite": suite})
         self.verdicts.append(verdict)
         return verdict
@@ -259,11 +284,15 @@ class P2RESession:
 
     @pytest.hookimpl(trylast=True)  # xdist has ended its workers by then
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self.interrupted and self.harness.used:
+            self.comparing.wait()
         self._stop("the session has ended")
         self.harness.loop.settle(self.grace_s)
         if distributed.is_worker(self.config):
             return
         distributed.take_over(self, session)
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._may_be_empty():
+            session.exitstatus = pytest.ExitCode.OK
         if not self.harness.used:
             return
         try:
@@ -274,6 +303,13 @@ class P2RESession:
         if incomplete and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.reports = write_reports(self)
+
+    def _may_be_empty(self) -> bool:
+        """Nothing affected: nothing can be worse. An empty share: the merge wants to know of it."""
+        if self.shard is not None and self.shard.suites and not nothing_runs(self.config):
+            assert self.harness.store
+            return True
+        return self.narrowing is not None and self.narrowing.left_out > 0
 
     def finish_experiment(self) -> None:
         """Write down how the session ended; reports are made from what is on disk.
@@ -293,11 +329,18 @@ class P2RESession:
                 "planned": sum(self.selected.values()),
             }
         )
-        self.harness.finish(experiment)
+        self.comparing.finish(experiment)
+        self.comparison = self.comparing.comparison()
+        settings = {**experiment.settings, **self.comparing.settings()}
+        experiment = experiment.model_copy(update={"settings": settings})
+        self.harness.finish(experiment, self.comparison)
 
     def _ended_settings(self) -> dict[str, JSON]:
         settings = {**self.harness.experiment.settings, **spending(self.harness)}
-        limits = merged([self.harness.limits(), *self.worker_limits])
+        reached = merged([self.harness.limits(), *self.worker_limits])
+        limits = {
+            name: told for name, told in reached.items() if "cuts" in told or "closed" in told
+        }
         if limits:
             settings["limits"] = limits
         if self.shard is not None:
@@ -307,6 +350,8 @@ class P2RESession:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.forecast is not None:
             show_plan(self, terminalreporter, self.forecast)
+        if self.narrowing is not None and self.narrowing.since:
+            terminalreporter.write_line(self.narrowing.told())
         if self.harness.used:
             summarize_session(self, terminalreporter)
 

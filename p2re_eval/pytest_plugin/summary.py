@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from p2re_eval.errors import P2REError, UsageError
-from p2re_eval.report.files import SUFFIXES, write_report
+from p2re_eval.report.files import SUFFIXES, append_markdown, write_report
 
 if TYPE_CHECKING:
     from p2re_eval.forecast import Forecast
@@ -77,6 +77,7 @@ def _print_report(session: P2RESession, terminal: Any) -> None:
     report = terminal_report(
         experiment,
         summary,
+        comparison=session.comparison,
         color=terminal.hasmarkup,
         width=session.config.get_terminal_writer().fullwidth,
     )
@@ -112,12 +113,11 @@ def _written(what: str, path: Path, write: Callable[[], None]) -> ReportFile:
 
 def _write(session: P2RESession, path: Path) -> None:
     harness = session.harness
-    write_report(path, harness.experiment, harness.results, harness.store.read_trace)
+    write_report(
+        path, harness.experiment, harness.results, harness.store.read_trace, session.comparison
+    )
 
 
 def _append(session: P2RESession, path: Path) -> None:
-    from p2re_eval.report.markdown import markdown_report
-
-    text = markdown_report(session.harness.experiment, session.harness.results)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
+    harness = session.harness
+    append_markdown(path, harness.experiment, harness.results, session.comparison)

@@ -29,6 +29,7 @@ from p2re_eval.records.comparison import (
     Judgement,
     Observation,
     Observed,
+    Revision,
     Side,
     SideFigures,
     Tries,
@@ -39,7 +40,6 @@ from p2re_eval.records.evaluation import (
     Experiment,
     GateVerdict,
     Result,
-    Revision,
     Score,
     Session,
 )

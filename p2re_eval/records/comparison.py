@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from p2re_eval.records.base import EvaluationKind, Outcome, Place, Record, Source
-from p2re_eval.records.evaluation import Revision
 
 Judgement = Literal["regression", "improved", "no change", "insufficient data", "incomparable"]
 """What a comparison comes to; see :class:`p2re_eval.records.GateVerdict`."""
@@ -56,6 +55,7 @@ class Observation(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     duration_ns: int | None = None
+    quarantined: bool = False
     scores: tuple[Observed, ...] = ()
 
 
@@ -178,6 +178,14 @@ class SideFigures(Record):
     output_tokens: int | None = None
     p50_ns: float | None = None
     p95_ns: float | None = None
+
+
+class Revision(Record):
+    """The git state a run was made in."""
+
+    commit: str
+    branch: str | None = None
+    dirty: bool = False
 
 
 class Side(Record):

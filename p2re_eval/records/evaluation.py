@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from p2re_eval.records.base import JSON, EvaluationKind, Outcome, Place, Record, Source
+from p2re_eval.records.comparison import Delta, Judgement, Revision
 from p2re_eval.records.trace import Exposure, Fault, Span, Usage
 
 
@@ -105,16 +106,11 @@ class Result(Record):
     model_answered: str | None = None
 
 
-class Revision(Record):
-    """The git state a run was made in."""
-
-    commit: str
-    branch: str | None = None
-    dirty: bool = False
-
-
 class GateVerdict(Record):
-    """What a gate decided; ``passed`` ``None`` means it could not be evaluated, which is red."""
+    """What a gate decided; ``passed`` ``None`` means it could not be evaluated, which is red.
+
+    A ``no_regression`` gate also keeps its ``judgement`` and the ``deltas`` it looked at.
+    """
 
     gate: str
     suite: str
@@ -122,6 +118,8 @@ class GateVerdict(Record):
     value: float | None = None
     explanation: str
     place: Place | None = None
+    judgement: Judgement | None = None
+    deltas: tuple[Delta, ...] = ()
 
 
 class Experiment(Record):

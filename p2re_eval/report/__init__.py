@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from p2re_eval.report.markdown import markdown_report
     from p2re_eval.report.summary import Summary, headline, summarize
     from p2re_eval.report.terminal import terminal_report
+    from p2re_eval.report.terminal_comparison import comparison_report
 
 __all__ = [
     "SUFFIXES",
     "Summary",
+    "comparison_report",
     "headline",
     "html_report",
     "json_report",
@@ -26,7 +28,7 @@ __all__ = [
     "write_report",
 ]
 
-_MODULES = ("files", "summary", "terminal", "markdown", "json_file", "html")
+_MODULES = ("files", "summary", "terminal", "terminal_comparison", "markdown", "json_file", "html")
 
 
 def __getattr__(name: str) -> object:

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from p2re_eval.quantities import count_text
 from p2re_eval.records import Experiment, Outcome, Record, Result
-from p2re_eval.stats import Proportion
-from p2re_eval.tally import CaseKey, Sum, Tally, Values
+from p2re_eval.stats import Proportion, wilson_interval
+from p2re_eval.tally import CaseKey, Repeats, Sum, Tally, Values
 
 MOST_MISSES = 50
 """How many cases of each outcome a summary keeps whole."""
@@ -103,7 +103,7 @@ class Row(Record):
 
 
 class FlakyCase(Record):
-    """A case whose repeats disagree."""
+    """A case whose repeats disagree; ``low`` to ``high``: the Wilson 95 % interval of its rate."""
 
     suite: str
     prompt: str
@@ -111,6 +111,8 @@ class FlakyCase(Record):
     case_id: str
     passed: int
     scored: int
+    low: float
+    high: float
 
 
 class Miss(Record):
@@ -192,10 +194,11 @@ def gated_suites(experiment: Experiment) -> set[str]:
 
 
 def _why(experiment: Experiment, summary: Summary, counts: Counts) -> str:
-    parts = []
+    parts: list[str] = []
     verdicts = experiment.verdicts
     missed = sum(verdict.passed is False for verdict in verdicts)
     undecided = sum(verdict.passed is None for verdict in verdicts)
+    parts += dict.fromkeys(str(v.judgement) for v in verdicts if v.judgement and not v.passed)
     if missed:
         parts.append(f"{missed} of {count_text(len(verdicts), 'gate')} missed")
     if undecided:
@@ -278,7 +281,7 @@ class _Counting:
     def summary(self) -> Summary:
         mixed = [(key, repeats) for key, repeats in self._all.cases.items() if repeats.mixed]
         flaky = [
-            FlakyCase(**key._asdict(), passed=repeats.passed, scored=repeats.scored)
+            _flaky(key, repeats)
             for key, repeats in heapq.nsmallest(MOST_FLAKY, mixed, key=lambda pair: pair[0])
         ]
         rows = self._all_rows()
@@ -356,3 +359,9 @@ def _score_mean(name: str, values: Values) -> ScoreMean:
 
 def _total(total: Sum) -> Total:
     return Total(value=total.value, unknown=total.unknown)
+
+
+def _flaky(key: CaseKey, repeats: Repeats) -> FlakyCase:
+    low, high = wilson_interval(repeats.passed, repeats.scored)
+    counts = {"passed": repeats.passed, "scored": repeats.scored}
+    return FlakyCase(**key._asdict(), **counts, low=low, high=high)

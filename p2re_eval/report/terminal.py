@@ -13,14 +13,16 @@ from p2re_eval.quantities import (
     number_text,
     share_text,
 )
-from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.records import Comparison, Experiment, GateVerdict, Result
 from p2re_eval.report.summary import Headline, Miss, Row, Summary, headline
+from p2re_eval.report.terminal_comparison import add_comparison, add_flips
 from p2re_eval.report.terminal_page import Column, Page, columns_of, encodable, one_line, wrapped
 from p2re_eval.report.wording import (
     again,
     answers_text,
     budget_text,
     cost_text,
+    flaky_text,
     limits_text,
     quarantine_text,
     reasons,
@@ -42,19 +44,24 @@ def terminal_report(
     experiment: Experiment,
     summary: Summary,
     *,
+    comparison: Comparison | None = None,
     color: bool = False,
     width: int = 100,
     encoding: str | None = None,
 ) -> str:
-    """The whole report as text of at most ``width`` columns.
+    """The whole report as text of at most ``width`` columns, with what it was compared with.
 
     ``encoding`` is the terminal's (``None``: that of the standard output); what it cannot show is
     written in ASCII.
     """
     page = _Page(summary, color=color, width=max(width, 40))
     page.verdict(headline(experiment, summary))
+    if comparison is not None:
+        add_flips(page, comparison)
     page.misses(summary)
     page.gates(experiment.verdicts)
+    if comparison is not None:
+        add_comparison(page, comparison)
     page.figures(summary)
     page.scores(summary)
     page.flaky(summary)
@@ -159,9 +166,8 @@ class _Page(Page):
             return
         self.title(f"Flaky: {count_text(summary.flaky_cases, 'case')} whose repeats disagree")
         for case in summary.flaky[:MOST_SHOWN]:
-            share = f"{case.passed} of {case.scored} passed "
             where = self._where(case.prompt, case.model)
-            self.lines.append("  " + self.row(share, case.case_id, where))
+            self.lines.append("  " + self.row(f"{flaky_text(case)} ", case.case_id, where))
         if summary.flaky_cases > MOST_SHOWN:
             more = f"  and {summary.flaky_cases - MOST_SHOWN:,} more"
             self.lines.append(self.paint(more, "dim"))

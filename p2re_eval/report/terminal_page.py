@@ -85,6 +85,11 @@ class Page:
         name = one_line(case, max(self.width - used - columns_of(where), 10))
         return f"{mark} {self.paint(name, 'bold')}  {self.paint(where, 'dim')}".rstrip()
 
+    def block(self, text: str) -> list[str]:
+        """A paragraph, indented and wrapped."""
+        first, *rest = wrapped(visible(text), self.width - 4)
+        return [f"  {first}", *(f"    {line}" for line in rest)]
+
     def title(self, text: str) -> None:
         self.lines += ["", self.paint(text, "bold")]
 

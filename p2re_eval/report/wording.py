@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from p2re_eval.quantities import count_text, money_text, number_text, tokens_text
 from p2re_eval.records import Experiment, Result
-from p2re_eval.report.summary import Miss, Summary, Total
+from p2re_eval.report.summary import FlakyCase, Miss, Summary, Total
 
 MOST_CUTS = 6
 """How many of a lane's cuts are spelt out, the last ones."""
@@ -30,6 +30,13 @@ def revision_text(experiment: Experiment) -> str | None:
     branch = f" on {revision.branch}" if revision.branch else ""
     dirty = ", with uncommitted changes" if revision.dirty else ""
     return f"{revision.commit[:12]}{branch}{dirty}"
+
+
+def flaky_text(case: FlakyCase) -> str:
+    """``2 of 5 passed (12 to 77 %)``: the interval is the 95 % one of its pass rate."""
+    return (
+        f"{case.passed} of {case.scored} passed ({case.low * 100:.0f} to {case.high * 100:.0f} %)"
+    )
 
 
 def sum_text(total: Total, *, money: bool = False) -> str:

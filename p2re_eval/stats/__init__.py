@@ -1,11 +1,22 @@
 """Statistics of experiments: pure functions, each with its source."""
 
 from p2re_eval.stats.agreement import Agreement, cohen_kappa, judge_agreement
-from p2re_eval.stats.bootstrap import bca_interval, bootstrap_means, percentile_interval
+from p2re_eval.stats.bootstrap import (
+    RESAMPLES,
+    bca_interval,
+    bootstrap_means,
+    percentile_interval,
+)
 from p2re_eval.stats.means import CONFIDENCE, Mean, deviation, mean, mean_interval, percentile
 from p2re_eval.stats.multiple import holm
 from p2re_eval.stats.paired import Difference, flip_difference, mean_difference
-from p2re_eval.stats.power import POWER, cases_needed, detectable_drop, independent_sd
+from p2re_eval.stats.power import (
+    POWER,
+    cases_needed,
+    chance_variance,
+    detectable_drop,
+    repeats_needed,
+)
 from p2re_eval.stats.proportions import (
     Proportion,
     fisher_exact,
@@ -17,10 +28,12 @@ from p2re_eval.stats.proportions import (
     pass_rate,
     wilson_interval,
 )
+from p2re_eval.stats.scores import score_interval
 
 __all__ = [
     "CONFIDENCE",
     "POWER",
+    "RESAMPLES",
     "Agreement",
     "Difference",
     "Mean",
@@ -28,6 +41,7 @@ __all__ = [
     "bca_interval",
     "bootstrap_means",
     "cases_needed",
+    "chance_variance",
     "cohen_kappa",
     "detectable_drop",
     "deviation",
@@ -35,7 +49,6 @@ __all__ = [
     "flip_difference",
     "flip_interval",
     "holm",
-    "independent_sd",
     "judge_agreement",
     "mcnemar",
     "mcnemar_one_sided",
@@ -47,5 +60,7 @@ __all__ = [
     "pass_rate",
     "percentile",
     "percentile_interval",
+    "repeats_needed",
+    "score_interval",
     "wilson_interval",
 ]

@@ -12,8 +12,8 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from p2re_eval.stats.bootstrap import bca_interval, bootstrap_means
-from p2re_eval.stats.distributions import normal_tail, t_quantile, t_two_sided, two_sided
+from p2re_eval.stats.bootstrap import RESAMPLES, bca_interval, bootstrap_means
+from p2re_eval.stats.distributions import normal_tail, t_two_sided
 from p2re_eval.stats.means import CONFIDENCE, mean_interval
 from p2re_eval.stats.proportions import flip_interval, mcnemar, mcnemar_one_sided
 
@@ -66,17 +66,18 @@ def mean_difference(
     confidence: float = CONFIDENCE,
     *,
     seed: int = 0,
+    resamples: int = RESAMPLES,
     scale: float = 1.0,
 ) -> Difference:
     """The mean of the cases' differences (of scores, or of pass rates over repeats).
 
-    A t interval; of up to 100 cases, the wider ends of that and of a BCa bootstrap; cluster-robust
-    where cases share a cluster. Where fewer than five cases moved, the spread is unknown: two
-    imagined cases that moved by half of ``scale`` squared keep the interval honest.
+    A t interval; of up to 100 cases, the wider ends of that and of a BCa bootstrap (with
+    ``resamples`` 0 of the t interval alone); cluster-robust
+    where cases share a cluster. Where fewer than five cases moved, the spread is unknown, and the
+    interval is as wide as if each case that moves did so by the whole ``scale``.
 
-    Raises ValueError when empty. Source: Miller 2024 (see :func:`mean_interval`); Agresti and Min,
-    "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine
-    24 (2005), for the imagined cases.
+    Raises ValueError when empty. Source: Miller 2024 (see :func:`mean_interval`); Tango 1998 (see
+    :func:`flip_interval`) for few that moved.
     """
     found = mean_interval(differences, clusters, confidence)
     moved = sum(d != 0 for d in differences)
@@ -86,10 +87,12 @@ def mean_difference(
     method = "paired t" if clusters is None else "cluster-robust t"
     low, high = found.low, found.high
     if moved < FEW_MOVED:
-        low, high = _with_imagined(differences, found.df, confidence, scale)
-        method += ", few moved"
-    elif clusters is None and found.n <= SMALL:
-        means = bootstrap_means(differences, seed=seed)
+        down = sum(d < 0 for d in differences)
+        ends = flip_interval(down, moved - down, max(found.df + 1, moved), confidence)
+        low, high = min(low, ends[0] * scale), max(high, ends[1] * scale)
+        method += " and Tango interval"
+    elif clusters is None and found.n <= SMALL and resamples:
+        means = bootstrap_means(differences, seed=seed, resamples=resamples)
         ends = bca_interval(differences, means, confidence)
         low, high = min(low, ends[0]), max(high, ends[1])
         method += " and BCa bootstrap"
@@ -109,14 +112,3 @@ def _t_p_value(value: float, error: float, df: int) -> float:
     if error == 0:
         return 1.0 if value == 0 else 0.0
     return t_two_sided(value / error, df)
-
-
-def _with_imagined(
-    differences: Sequence[float], df: int, confidence: float, scale: float
-) -> tuple[float, float]:
-    n = len(differences) + 2
-    centre = math.fsum(differences) / n
-    squares = math.fsum(d * d for d in differences) + scale * scale
-    error = math.sqrt(max(squares / n - centre * centre, 0.0) / n)
-    half = t_quantile(two_sided(confidence), df) * error
-    return centre - half, centre + half

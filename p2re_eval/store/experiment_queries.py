@@ -52,16 +52,19 @@ def outcomes(connection: sqlite3.Connection, experiment_id: str) -> dict[str, in
 
 
 def read_experiment(connection: sqlite3.Connection, name: str, path: Path) -> Experiment:
-    """The experiment whose id begins so, or the ``latest``.
+    """The experiment whose id begins so, or the ``latest`` that was not made as another's baseline.
 
     Raises NoSuchRecord, StoreError (ambiguous).
     """
     if name == "latest":
-        found = list_experiments(connection, 1)
-        if not found:
+        row = connection.execute(
+            "SELECT * FROM experiments "
+            "WHERE json_extract(settings, '$.baseline_of') IS NULL ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        if row is None:
             what = f"{path}: no experiment was recorded yet; run a suite with --p2re first"
             raise NoSuchRecord(what, path=path)
-        return found[0]
+        return _experiment(row)
     rows = connection.execute(
         "SELECT * FROM experiments WHERE substr(experiment_id, 1, ?) = ? "
         "ORDER BY experiment_id = ? DESC, id DESC LIMIT 2",

@@ -7,37 +7,41 @@ import sqlite3
 from collections.abc import Iterator
 
 from p2re_eval.records import Observation, Observed
-from p2re_eval.store.trace_queries import key_text
 
 _PAGE = 4096
 """Rows in memory at a time; no read transaction between pages holds up a checkpoint."""
+_HASHES = ("row_hash", "rules_hash", "fingerprint")
+"""Read as their first twelve digits, which are all that is compared."""
 _COLUMNS = (
-    "suite, prompt, model, case_id, repeat, outcome, value, cluster, prompt_version, row_hash, "
-    "rules_hash, fingerprint, model_answered, trace_id, source, cost_usd, input_tokens, "
-    "output_tokens, duration_ns"
+    "suite, prompt, model, case_id, repeat, outcome, value, cluster, prompt_version, "
+    + ", ".join(f"nullif(lower(hex(substr({h}, 1, 6))), '')" for h in _HASHES)
+    + ", model_answered, trace_id, source, cost_usd, input_tokens, output_tokens, duration_ns, "
+    "quarantine IS NOT NULL"
 )
-_HASHES = slice(9, 12)
+_LAST = "\U0010ffff"
+"""Comes after every suite's path."""
 _TRACE_ID = 13
 
 
-def observations(connection: sqlite3.Connection, experiment_id: str) -> Iterator[Observation]:
-    """The results of an experiment by suite and position, each with its scores."""
+def observations(
+    connection: sqlite3.Connection, experiment_id: str, suite: str | None = None
+) -> Iterator[Observation]:
+    """The results of an experiment (of one suite where it is named) by suite and position, each
+    with its scores; without those in quarantine, which decide nothing."""
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples
-    at: tuple[object, ...] = ("", -1, 0)
+    at: tuple[object, ...] = (suite or "", -1, 0)
+    last = _LAST if suite is None else suite
     while True:
         rows = cursor.execute(
             f"SELECT {_COLUMNS}, position, id FROM results "  # noqa: S608 - our own columns
             "WHERE experiment_id = ? AND (suite, position, id) > (?, ?, ?) "
-            "ORDER BY suite, position, id LIMIT ?",
-            (experiment_id, *at, _PAGE),
+            "AND suite <= ? AND quarantine IS NULL ORDER BY suite, position, id LIMIT ?",
+            (experiment_id, *at, last, _PAGE),
         ).fetchall()
         scores = _scores(cursor, experiment_id, rows)
         for row in rows:
-            hashes = (key_text(kept) or None for kept in row[_HASHES])
-            said = scores.get(row[_TRACE_ID], ())
-            fields = (*row[: _HASHES.start], *hashes, *row[_HASHES.stop : -2], said)
-            yield Observation._make(fields)
+            yield Observation._make((*row[:-2], scores.get(row[_TRACE_ID], ())))
         if len(rows) < _PAGE:
             return
         at = (rows[-1][0], *rows[-1][-2:])

@@ -79,6 +79,12 @@ def test_a_changed_threshold_leaves_the_scores_comparable(result: Make) -> None:
     assert [(delta.metric, delta.cases) for delta in found.deltas] == [("mean(equals)", 1)]
 
 
+def test_a_case_in_quarantine_is_not_compared(result: Make) -> None:
+    """It decides nothing until its day comes."""
+    found = compare_results([result("a")], [result("a", False, quarantine="flaky (until ...)")])
+    assert (found.cases, reasons(found)) == (0, {"in quarantine": 1})
+
+
 def test_what_has_no_partner_is_listed(result: Make) -> None:
     """On either side, with a few names."""
     found = compare_results([result("a"), result("b")], [result("a"), result("c"), result("d")])

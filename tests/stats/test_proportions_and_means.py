@@ -9,7 +9,7 @@ import pytest
 
 from p2re_eval import stats
 
-PUBLISHED = Path(__file__).parents[1] / ".." / "shared" / "data" / "stats_published_values.json"
+PUBLISHED = Path(__file__).parents[2] / ".." / "shared" / "data" / "stats_published_values.json"
 
 
 @pytest.mark.parametrize(
