@@ -10,7 +10,7 @@ import sys
 import numpy as np
 from tabulate import tabulate
 
-from p2re_eval.stats_ab import Sample, always_valid, needed_units
+from p2re_eval.stats.online import Sample, always_valid, needed_units
 
 DAYS, DAILY = 30, 100
 CASES = [(rate, rate) for rate in (0.02, 0.1, 0.3, 0.5)] + [(0.3, 0.35), (0.3, 0.4)]
