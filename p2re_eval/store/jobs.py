@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
+    Assignment,
     CapturedSpan,
     Evaluation,
     Experiment,
@@ -95,6 +96,14 @@ class SaveSpans:
     write: Literal["save_spans"] = "save_spans"
 
 
+@dataclass(frozen=True, slots=True)
+class KeepAssignment:
+    """A unit's variant in an A/B experiment."""
+
+    assignment: Assignment
+    write: Literal["keep_assignment"] = "keep_assignment"
+
+
 Job: TypeAlias = (
     BeginTrace
     | FinishTrace
@@ -105,6 +114,7 @@ Job: TypeAlias = (
     | SavePromptVersion
     | StartSession
     | SaveSpans
+    | KeepAssignment
 )
 
 

@@ -13,6 +13,7 @@ from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
+from p2re_eval.store.steps.online_tables import add_online_experiments
 from p2re_eval.store.steps.record_tables import add_record_tables
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -32,6 +33,7 @@ STEPS: tuple[Step, ...] = (
     add_capture,
     add_record_tables,
     add_spending_and_quarantine,
+    add_online_experiments,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 

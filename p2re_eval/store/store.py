@@ -17,6 +17,7 @@ from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
+    Assignment,
     CapturedSpan,
     Completion,
     Evaluation,
@@ -47,6 +48,7 @@ from p2re_eval.store.jobs import (
     FinishExperiment,
     FinishTrace,
     Job,
+    KeepAssignment,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
@@ -168,6 +170,10 @@ class Store:
         kept once. The trace is RUNNING until its root has ended.
         """
         return self._submit(SaveSpans(tuple(spans)))
+
+    def keep_assignment(self, assignment: Assignment) -> Future[None]:
+        """A unit's variant in an A/B experiment; the first word of it stays."""
+        return self._submit(KeepAssignment(assignment))
 
     def start_session(self, session: Session) -> Future[None]:
         """A conversation; its traces name it by ``session_id``."""

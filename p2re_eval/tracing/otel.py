@@ -5,6 +5,7 @@ The only file of this room that imports it (extra ``capture``).
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - see own_provider
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -184,7 +185,11 @@ class _Ids(IdGenerator):
 
 
 def own_provider(processor: SpanProcessor) -> TracerProvider:
-    """A provider that nobody else sees: every span whole, whatever the environment limits."""
+    """A provider that nobody else sees: every span whole, whatever the environment limits.
+
+    In a forked child the provider uses a thread pool at once, and what was registered first for a
+    fork is called first: without the import above, the pool's lock would still be held there.
+    """
     unlimited = SpanLimits(
         max_attributes=SpanLimits.UNSET,
         max_span_attributes=SpanLimits.UNSET,
