@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -286,13 +286,15 @@ def test_the_same_unit_in_another_process(online: Online, database: Path) -> Non
         "from p2re_eval import assign\n"
         "print(*(assign('tone', f'u{n}').variant.name for n in range(20)))"
     )
-    said: Callable[[str], str] = lambda seed: (
-        subprocess.run(  # noqa: E731
+
+    def said(seed: str) -> str:
+        done = subprocess.run(
             [sys.executable, "-c", code],
             env={"P2RE_DB": str(database), "PYTHONHASHSEED": seed, "PATH": ""},
             capture_output=True,
             text=True,
             check=True,
-        ).stdout
-    )
+        )
+        return done.stdout
+
     assert said("1") == said("2") != ""
