@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench fuzz wire clean bench-kills bench-providers chaos
+.PHONY: demo test test-phoenix lint bench bench-comparison bench-gates bench-kills bench-providers
+.PHONY: chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -12,6 +13,17 @@ test: .venv/dev
 	$(BIN)/p2re models pull smollm2-135m
 	$(BIN)/pytest tests -n auto
 
+# A Phoenix server to test the bridge against: 850 MB, installed once, and never part of p2re.
+PHOENIX ?= arize-phoenix==20.26.1
+
+test-phoenix: .venv/dev .venv-phoenix/bin/phoenix
+	$(BIN)/p2re models pull smollm2-135m
+	$(BIN)/pytest tests/bridges
+
+.venv-phoenix/bin/phoenix:
+	$(PYTHON) -m venv .venv-phoenix
+	.venv-phoenix/bin/python -m pip install --quiet --disable-pip-version-check "$(PHOENIX)"
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -19,6 +31,12 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
+
+bench-comparison: .venv/dev
+	$(BIN)/python tests/benchmarks/comparison.py
+
+bench-gates: .venv/dev
+	$(BIN)/python tests/benchmarks/gates.py
 
 bench-kills: .venv/dev
 	$(BIN)/python tests/benchmarks/kills.py
@@ -51,8 +69,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(PIP) --group dev
+	$(PIP) --editable ".[capture]" --group dev
 	@touch $@
 
 clean:
-	rm -rf .venv .p2re
+	rm -rf .venv .venv-phoenix .p2re

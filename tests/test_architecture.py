@@ -25,8 +25,8 @@ LAYERS = [
     {"planning", "verdicts", "simulation"},
     {"stopping", "results", "merging"},
     {"pipeline", "tracing"},
-    {"forecast", "viewer", "rescoring", "online"},
-    {"report"},
+    {"forecast", "affected", "viewer", "rescoring", "online", "otlp"},
+    {"report", "bridges"},
     {"server"},
     {"pytest_plugin", "cli"},
 ]

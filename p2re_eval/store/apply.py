@@ -29,7 +29,7 @@ def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
     connection.execute("BEGIN IMMEDIATE")  # deferred, a reader that turns writer fails at once
     try:
         for job in jobs:
-            _apply(transaction, job)
+            apply_one(transaction, job)
         connection.execute("COMMIT")
     except BaseException:
         roll_back(connection)
@@ -42,7 +42,8 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _apply(transaction: Transaction, job: Write) -> None:
+def apply_one(transaction: Transaction, job: Write) -> None:
+    """One write inside an open transaction."""
     match job:
         case BeginTrace():
             trace_writes.begin_trace(transaction, job.trace)
@@ -57,7 +58,7 @@ def _apply(transaction: Transaction, job: Write) -> None:
         case FinishExperiment():
             result_writes.finish_experiment(transaction, job.experiment)
         case SavePromptVersion():
-            result_writes.save_prompt_version(transaction, job.template)
+            result_writes.save_prompt_version(transaction, job.template, job.created_ns)
         case StartSession():
             result_writes.start_session(transaction, job.session)
         case Change():

@@ -74,9 +74,11 @@ class FinishExperiment:
 
 @dataclass(frozen=True, slots=True)
 class SavePromptVersion:
-    """A prompt as it is now; a version that is known already is left as it is."""
+    """A prompt as it is now; a version that is known already is left as it is. ``created_ns`` is
+    given where another database knew it first."""
 
     template: PromptTemplate
+    created_ns: int | None = None
     write: Literal["save_prompt_version"] = "save_prompt_version"
 
 
