@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-phoenix lint bench bench-kills bench-providers wire chaos clean
+.PHONY: demo test test-phoenix lint bench bench-kills bench-providers bench-phoenix wire chaos clean
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -22,6 +22,9 @@ test-phoenix: .venv/dev .venv-phoenix/bin/phoenix
 .venv-phoenix/bin/phoenix:
 	$(PYTHON) -m venv .venv-phoenix
 	.venv-phoenix/bin/python -m pip install --quiet --disable-pip-version-check "$(PHOENIX)"
+
+bench-phoenix: .venv/dev .venv-phoenix/bin/phoenix
+	$(BIN)/python tests/benchmarks/phoenix.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .
