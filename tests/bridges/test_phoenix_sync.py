@@ -339,6 +339,38 @@ def test_a_trace_that_another_project_has_is_given_up_with_a_reason(
     assert not again.changed
 
 
+def test_a_row_number_that_is_given_anew_hides_nothing(
+    phoenix: PhoenixServer, project: str, store: Store, runs: Runs
+) -> None:
+    """The newest span is deleted there and another takes its number: it is imported, too."""
+    first, second, third = (told(runs.run(spans=()))[0] for _ in range(3))
+
+    async def send(there: Phoenix, raw: RawSpan) -> int:
+        await there.send_spans([raw])
+        while True:
+            for one in (await there.spans_from(0)).spans:
+                if one.raw.span_id == raw.span_id:
+                    return one.row
+            await asyncio.sleep(0.1)  # somebody else's write: only asking tells
+
+    async def replace(there: Phoenix, row: int) -> bool:
+        await there.peer.delete(f"/v1/traces/{second.trace_id}")
+        return await send(there, third) == row
+
+    ask(phoenix, project, lambda there: send(there, first))
+    row = ask(phoenix, project, lambda there: send(there, second))
+    assert sync(store, phoenix.address, project).counts == {"spans_pulled": 2}
+    assert ask(phoenix, project, lambda there: replace(there, row))
+    outcome = sync(store, phoenix.address, project)
+    assert outcome.counts == {"spans_pulled": 1}
+    assert outcome.notes == ["spans were deleted there; all of them were read again"]
+    assert {one.trace_id for one in store.list_traces()} == {
+        first.trace_id,
+        second.trace_id,
+        third.trace_id,
+    }
+
+
 def test_a_dry_run_changes_neither_side(
     phoenix: PhoenixServer, project: str, store: Store, runs: Runs
 ) -> None:
