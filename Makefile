@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-phoenix lint bench bench-kills bench-providers bench-phoenix wire chaos clean
+.PHONY: demo test test-phoenix lint bench bench-comparison bench-gates bench-kills bench-providers
+.PHONY: bench-phoenix chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -34,6 +35,12 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
 
+bench-comparison: .venv/dev
+	$(BIN)/python tests/benchmarks/comparison.py
+
+bench-gates: .venv/dev
+	$(BIN)/python tests/benchmarks/gates.py
+
 bench-kills: .venv/dev
 	$(BIN)/python tests/benchmarks/kills.py
 
@@ -42,6 +49,15 @@ bench-providers: .venv/dev
 
 wire: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
+
+fuzz: .venv/fuzz/ready
+	$(BIN)/python tests/benchmarks/fuzz_api.py .venv/fuzz/bin/schemathesis
+
+.venv/fuzz/ready: .venv/dev
+	$(PYTHON) -m venv .venv/fuzz
+	.venv/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --group fuzz
+	@touch $@
 
 chaos: .venv/dev
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
@@ -56,7 +72,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(PIP) --group dev
+	$(PIP) --editable ".[capture]" --group dev
 	@touch $@
 
 clean:

@@ -28,6 +28,7 @@ from p2re_eval.stats.proportions import (
     pass_rate,
     wilson_interval,
 )
+from p2re_eval.stats.scores import score_interval
 
 __all__ = [
     "CONFIDENCE",
@@ -60,5 +61,6 @@ __all__ = [
     "percentile",
     "percentile_interval",
     "repeats_needed",
+    "score_interval",
     "wilson_interval",
 ]

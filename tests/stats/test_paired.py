@@ -241,6 +241,19 @@ def test_kappa_is_unknown_where_there_was_nothing_to_agree_on() -> None:
         stats.cohen_kappa([True], [])
 
 
+def test_scores_that_are_all_alike_prove_little() -> None:
+    """Ten times 1.0: Wilson's interval, not a point; scores that spread get the t interval."""
+    assert stats.score_interval([1.0] * 10).low == pytest.approx(0.7225, abs=1e-4)
+    spread = [0.2, 0.9, 0.4, 0.4, 1.0, 0.7]
+    assert stats.score_interval(spread) == stats.mean_interval(spread)
+    wide = stats.score_interval([0.0, 1.0])
+    assert (wide.low, wide.high) == (0.0, 1.0)
+    assert stats.score_interval([3.0] * 10).low == 3.0
+    assert stats.score_interval([1.0] * 10, [n % 2 for n in range(10)]).low == pytest.approx(
+        stats.wilson_interval(2, 2)[0]
+    )
+
+
 def test_mean_interval_equals_scipy() -> None:
     values = [0.2, 0.9, 0.4, 0.4, 1.0, 0.7]
     expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.9)
