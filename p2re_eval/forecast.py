@@ -101,7 +101,7 @@ def forecast(harness: Harness, runs: Sequence[PlannedRun]) -> Forecast:
             if key not in groups:
                 firsts[key] = run
                 groups[key] = _Group(_provider(harness, run))
-            _count(groups[key], run, rendered(run, harness), store)
+            _count(groups[key], run, rendered(run, harness.library), store)
         rows = [_expected(firsts[key], group, store) for key, group in groups.items()]
         return Forecast(tuple(rows), tuple(_detectable(runs, store)), note)
 

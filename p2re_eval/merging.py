@@ -6,30 +6,30 @@ and evaluations are copied; the gates, which no share could decide, are decided 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from p2re_eval.baselines import choose
+from p2re_eval.baselines import Baseline
+from p2re_eval.baselines.choose import from_store
 from p2re_eval.clock import new_trace_id
-from p2re_eval.compare import match, recorded
-from p2re_eval.errors import NoSuchRecord, P2REError, UsageError
-from p2re_eval.gates import Gate, decide_regression, parse_gate
+from p2re_eval.compare import compare, match, recorded
+from p2re_eval.engine.lanes import merged
+from p2re_eval.errors import NoSuchRecord, UsageError
+from p2re_eval.gates import decide_regression, parse_gate
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
     JSON,
+    Comparison,
     Evaluation,
     Experiment,
     GateSpec,
     GateVerdict,
-    Place,
     Result,
-    Trace,
 )
 from p2re_eval.store import Store
-from p2re_eval.verdicts import verdict_of
+from p2re_eval.verdicts import partial_text, verdict_of
 
 _WORST_LAST = ("COMPLETE", "RUNNING", "ABANDONED", "INTERRUPTED")
 _LOOKED_AT = 1000
@@ -53,22 +53,77 @@ class Share:
         return f"{self.store.path} ({self.shard['number']}/{self.shard['of']})"
 
 
-def merge(stores: Sequence[Store], out: Store, *, clock: Clock) -> Experiment:
+@dataclass(frozen=True)
+class Merged:
+    """The whole; ``comparison`` where the shards or the caller had something to compare with."""
+
+    experiment: Experiment
+    comparison: Comparison | None = None
+
+
+def merge(
+    stores: Sequence[Store],
+    out: Store,
+    *,
+    clock: Clock,
+    baseline: Callable[[Experiment], Baseline] | None = None,
+) -> Merged:
     """Put the newest shard of each database into ``out``, decide the gates, and give the whole.
 
-    Raises UsageError when the shares do not make a whole, StoreError.
+    ``baseline`` chooses what the whole is compared with, unless the shards ran --p2re-against.
+    Raises UsageError when the shares do not make a whole, and P2REError.
     """
     shares = sorted((_share(store) for store in stores), key=lambda share: share.shard["number"])
     _check_whole(shares)
-    whole = _whole(shares, new_trace_id(clock.now_ns()))
+    now_ns = clock.now_ns()
+    whole = _whole(shares, new_trace_id(now_ns))
+    _put(shares, out, whole)
+    other = _other_side(shares, out, whole, new_trace_id(now_ns))
+    if other is None and baseline is not None:
+        other = baseline(whole)
+    verdicts = tuple(_verdicts(shares[0].shard, out, whole, other))
+    whole = whole.model_copy(update={"verdicts": verdicts})
+    out.finish_experiment(whole)
+    return Merged(whole, None if other is None else _compared(out, whole, other, shares[0].shard))
+
+
+def _put(shares: Sequence[Share], out: Store, whole: Experiment) -> None:
     out.start_experiment(whole)
     for share in shares:
         _copy(share, out, whole.experiment_id)
-    whole = _with_baseline(shares, out, whole)
-    verdicts = tuple(_verdicts(shares[0].shard, out, whole))
-    whole = whole.model_copy(update={"verdicts": verdicts})
-    out.finish_experiment(whole)
-    return whole
+
+
+def _other_side(
+    shares: Sequence[Share], out: Store, whole: Experiment, experiment_id: str
+) -> Baseline | None:
+    """What the shards ran of a revision's prompts (--p2re-against), merged as well."""
+    others = [other for share in shares if (other := _beside(share)) is not None]
+    if len(others) < len(shares):
+        return None
+    first = others[0].experiment
+    update = {"experiment_id": experiment_id, "status": whole.status, "suites": whole.suites}
+    settings = {**first.settings, "baseline_of": whole.experiment_id}
+    merged = first.model_copy(update={**update, "settings": settings, "planned": whole.planned})
+    _put(others, out, merged)
+    out.finish_experiment(merged)
+    commit = "" if first.revision is None else f" ({first.revision.commit[:7]})"
+    return from_store(out, merged, label=f"{settings['against']}{commit}")
+
+
+def _beside(share: Share) -> Share | None:
+    for experiment in share.store.list_experiments(_LOOKED_AT):
+        if experiment.settings.get("baseline_of") == share.experiment.experiment_id:
+            return Share(share.store, experiment)
+    return None
+
+
+def _compared(
+    out: Store, whole: Experiment, other: Baseline, shard: Mapping[str, Any]
+) -> Comparison:
+    after = recorded(out, whole, label="now")
+    selected = sum(suite["selected"] for suite in shard["suites"])
+    planned = sum(suite["planned"] for suite in shard["suites"])
+    return compare(other.sample(None), after, partial=partial_text(selected, planned))
 
 
 def _share(store: Store) -> Share:
@@ -134,6 +189,9 @@ def _settings(experiments: Sequence[Experiment]) -> dict[str, JSON]:
     for name in ("p2re_budget", "p2re_spent"):
         if name in settings:
             settings[name] = sum(one.settings.get(name, 0.0) for one in experiments)
+    limits = merged([one.settings.get("limits", {}) for one in experiments])
+    if limits:
+        settings["limits"] = limits
     if isinstance(settings.get("args"), list):
         settings["args"] = list(_without_own_options(settings["args"]))
     return settings
@@ -159,7 +217,7 @@ def _copy(share: Share, out: Store, experiment_id: str) -> None:
                 trace = share.store.read_trace(result.trace_id)
             except NoSuchRecord:
                 trace = None
-            if trace is not None and not _is_copied(trace, share):
+            if trace is not None:
                 mine = trace.experiment_id == share.experiment.experiment_id
                 update = {"experiment_id": experiment_id} if mine else {}
                 out.finish_trace(trace.model_copy(update=update))
@@ -167,11 +225,6 @@ def _copy(share: Share, out: Store, experiment_id: str) -> None:
         written = out.save_result(moved, moved.evaluations)
     if written is not None:
         written.result()
-
-
-def _is_copied(trace: Trace, share: Share) -> bool:
-    """Whether the run is that of the experiment beside which this one was made."""
-    return trace.experiment_id in {share.experiment.settings.get("baseline_of", "")}
 
 
 def _moved(result: Result, experiment_id: str) -> Result:
@@ -190,63 +243,23 @@ def _moved_evaluation(evaluation: Evaluation, experiment_id: str) -> Evaluation:
     )
 
 
-def _with_baseline(shares: Sequence[Share], out: Store, whole: Experiment) -> Experiment:
-    """The whole with the other side that `--p2re-against` ran beside each share, made whole too."""
-    twins = [twin for share in shares if (twin := _twin(share)) is not None]
-    if len(twins) < len(shares):
-        return whole
-    first = twins[0].experiment
-    other = first.model_copy(
-        update={
-            "experiment_id": new_trace_id(whole.started_ns + 1_000_000),
-            "settings": {**first.settings, "baseline_of": whole.experiment_id},
-            "suites": whole.suites,
-            "planned": whole.planned,
-            "ended_ns": whole.ended_ns,
-        }
-    )
-    out.start_experiment(other)
-    for twin in twins:
-        _copy(twin, out, other.experiment_id)
-    out.finish_experiment(other)
-    settings = {**whole.settings, "baseline": other.experiment_id}
-    return whole.model_copy(update={"settings": settings})
-
-
-def _twin(share: Share) -> Share | None:
-    mine = share.experiment.experiment_id
-    for one in share.store.list_experiments(_LOOKED_AT):
-        if one.settings.get("baseline_of") == mine:
-            return Share(share.store, one)
-    return None
-
-
-def _verdicts(shard: Mapping[str, Any], out: Store, whole: Experiment) -> Iterator[GateVerdict]:
-    experiment_id = whole.experiment_id
+def _verdicts(
+    shard: Mapping[str, Any], out: Store, whole: Experiment, other: Baseline | None
+) -> Iterator[GateVerdict]:
     counts = {suite["suite"]: suite for suite in shard["suites"]}
     for wanted in shard["gates"]:
         suite = wanted["suite"]
-        place = Place.model_validate(wanted["place"]) if wanted.get("place") else None
-        gate = parse_gate(GateSpec(text=wanted["gate"], place=place))
-        results = (r for r in out.results(experiment_id) if r.suite == suite)
+        gate = parse_gate(GateSpec.model_validate(wanted["spec"]))
         counted = counts.get(suite, {"selected": 0, "planned": 0})
+        selected, planned = counted["selected"], counted["planned"]
         if gate.relative is not None:
-            verdict = _relative(gate, out, whole, suite)
+            matched = None
+            if other is not None:
+                after = recorded(out, whole, label="now", suite=suite)
+                partial = partial_text(selected, planned)
+                matched = match(other.sample(suite), after, partial=partial)
+            verdict = decide_regression(gate, matched, suite=suite)
         else:
-            verdict = verdict_of(
-                gate, results, selected=counted["selected"], planned=counted["planned"]
-            )
+            results = (r for r in out.results(whole.experiment_id) if r.suite == suite)
+            verdict = verdict_of(gate, results, selected=selected, planned=planned)
         yield verdict.model_copy(update={"suite": suite})
-
-
-def _relative(gate: Gate, out: Store, whole: Experiment, suite: str) -> GateVerdict:
-    """A gate against the baseline that the shares named; a file is looked for from here."""
-    reference = whole.settings.get("baseline")
-    if not isinstance(reference, str):
-        return decide_regression(gate, None, suite=suite)
-    try:
-        found = choose(reference, out, root=Path.cwd(), suites=whole.suites, now=whole)
-    except P2REError as error:
-        return decide_regression(gate, None, suite=suite, why=str(error))
-    after = recorded(out, whole, label="now", suite=suite)
-    return decide_regression(gate, match(found.sample(suite), after), suite=suite)

@@ -211,7 +211,7 @@ class Harness:
         assert self.library
         twin = copy(self)
         twin.experiment = experiment
-        twin.early_stops = EarlyStops()
+        twin.early_stops = EarlyStops()  # its runs have the same names, and other answers
         self.store.start_experiment(experiment)
         return twin
 
@@ -273,10 +273,16 @@ async def execute(
     return answered, run
 
 
+def rendered(planned: PlannedRun, library: PromptLibrary) -> RenderedPrompt:
+    """What a planned run sends. Raises RenderError."""
+    settings = _repeated(planned.settings, planned.repeat)
+    return library.render(planned.template, dict(planned.inputs), settings)
+
+
 def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None = None) -> Run:
     harness.keep_version(planned.template)
     return Run(
-        prompt=rendered(planned, harness),
+        prompt=rendered(planned, harness.library),
         repeat=planned.repeat,
         source=planned.source,
         tape=planned.tape,
@@ -286,12 +292,6 @@ def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None 
         case_id=planned.case.id,
         tags=planned.case.tags,
     )
-
-
-def rendered(planned: PlannedRun, harness: Harness) -> RenderedPrompt:
-    """What a planned run sends. Raises RenderError."""
-    settings = _repeated(planned.settings, planned.repeat)
-    return harness.library.render(planned.template, dict(planned.inputs), settings)
 
 
 def _repeated(settings: ModelSettings, repeat: int) -> ModelSettings:

@@ -72,9 +72,9 @@ class PlannedRun:
     position: int
     prompt: str
     tape: Tape | None = None
+    quarantine: str | None = None
     asked: ModelSettings = ModelSettings()  # noqa: RUF009 - frozen
     """What the suite and the command line say of the model, without what the prompt says."""
-    quarantine: str | None = None
 
     @property
     def name(self) -> str:
@@ -225,8 +225,8 @@ class _SuitePlanning:
                         position=position,
                         prompt=variant.reference,
                         tape=tape,
-                        asked=variant.asked,
                         quarantine=self._quarantined(case, variant),
+                        asked=variant.asked,
                     )
                     position += 1
 
@@ -354,7 +354,8 @@ class _SuitePlanning:
             except DefinitionError as error:
                 self._mistakes.add(error)
                 continue
-            self._check_group(gate)
+            if self._whole:
+                self._check_group(gate)
             gates.append(gate)
         return tuple(gates)
 

@@ -17,9 +17,9 @@ def verdict_of(
     A selected run that left no result (a worker died, the disk was full) or was not made for want
     of money leaves a gate that would have been met undecided: it might have closed it.
     """
-    everything, counted = Tally(), Tally()
+    counted, runs = Tally(), 0
     for result in results:
-        everything.add(result)
+        runs += 1
         if gate.selects(result):
             counted.add(result)
     verdict = decide(gate, counted)
@@ -27,9 +27,15 @@ def verdict_of(
     if selected != planned:
         notes.append(f"decided on the {selected} selected of {planned} runs")
     passed = verdict.passed
-    missing = selected - everything.recorded
-    if missing > 0:
-        notes.append(f"{missing} of {selected} selected runs left no result")
-    if missing > 0 or everything.unpaid:
+    if runs < selected:
+        notes.append(f"{selected - runs} of {selected} selected runs left no result")
+    if runs < selected or counted.unpaid:
         passed = None if passed else passed
     return verdict.model_copy(update={"explanation": "; ".join(notes), "passed": passed})
+
+
+def partial_text(selected: int, planned: int) -> str:
+    """What a comparison says when not everything was selected; "" when it was."""
+    if selected >= planned:
+        return ""
+    return f"only the {selected:,} selected of {planned:,} runs are compared"

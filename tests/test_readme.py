@@ -156,8 +156,10 @@ def tour(pytester: pytest.Pytester) -> pytest.Pytester:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(body)
     blocks = [body for name, body in _examples().items() if name.endswith(".python")]
-    (pytester.path / "test_routing.py").write_text(blocks[0])
-    (pytester.path / "conftest.py").write_text(textwrap.dedent(blocks[1]))
+    test = next(body for body in blocks if "def test_routing" in body)
+    plugin = next(body for body in blocks if "@hookimpl" in body)
+    (pytester.path / "test_routing.py").write_text(test)
+    (pytester.path / "conftest.py").write_text(textwrap.dedent(plugin))
     pytester.makeini("[pytest]\n")
     return pytester
 
@@ -179,6 +181,19 @@ def test_the_tour_is_understood(tour: pytest.Pytester) -> None:
 def test_the_tour_passes_on_the_embedded_model(tour: pytest.Pytester) -> None:
     """What the README shows works as it stands."""
     tour.runpytest_subprocess("--p2re").assert_outcomes(passed=4)
+
+
+def test_the_api_mounts_as_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An application of somebody else's has the API with these three lines."""
+    pytest.importorskip("fastapi", reason="the extra 'server' is not installed")
+    monkeypatch.chdir(tmp_path)
+    block = next(body for body in _examples().values() if "include_router" in body)
+    made: dict[str, Any] = {}
+    exec(block, made)
+    paths = made["app"].openapi()["paths"]
+    assert {"/api/p2re/traces", "/api/p2re/stats", "/api/p2re/experiments"} <= set(paths)
 
 
 def write() -> None:

@@ -8,8 +8,13 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from p2re_eval.baselines import Baseline
+    from p2re_eval.records import Experiment
 
 
 @click.command()
@@ -28,12 +33,19 @@ import click
     type=click.Path(path_type=Path),
     help="Write the report too: .html, .md or .json by suffix (repeatable).",
 )
-def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> None:
+@click.option(
+    "--baseline",
+    metavar="REF",
+    help="Compare with a file or an experiment of OUT, unless the shards ran --p2re-against.",
+)
+def merge(
+    databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...], baseline: str | None
+) -> None:
     """Merge the DATABASES of all shards; decide their gates.
 
     The newest `--p2re-shard` run of each is taken. Exit code 0 when everything passed, 1 when not.
     """
-    from p2re_eval.baselines import stored_comparison
+    from p2re_eval.baselines import choose
     from p2re_eval.cli.database import existing_store
     from p2re_eval.clock import SystemClock
     from p2re_eval.merging import merge as merge_stores
@@ -44,12 +56,19 @@ def merge(databases: tuple[Path, ...], out: Path, reports: tuple[Path, ...]) -> 
     with ExitStack() as opened:
         stores = [opened.enter_context(existing_store(path)) for path in databases]
         whole = opened.enter_context(open_store(out))
-        experiment = merge_stores(stores, whole, clock=SystemClock())
 
+        def chosen(experiment: Experiment) -> Baseline:
+            assert baseline is not None
+            suites = experiment.suites
+            return choose(baseline, whole, root=Path.cwd(), suites=suites, now=experiment)
+
+        merged = merge_stores(
+            stores, whole, clock=SystemClock(), baseline=None if baseline is None else chosen
+        )
+        experiment, comparison = merged.experiment, merged.comparison
         results = partial(whole.results, experiment.experiment_id)
         summary = summarize(results())
         width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
-        comparison = stored_comparison(whole, experiment, Path.cwd())
         click.echo(
             terminal_report(experiment, summary, comparison=comparison, color=color, width=width)
         )

@@ -25,7 +25,7 @@ class Sample:
 
 
 def sample_of(experiment: Experiment, results: Iterable[Result], *, label: str = "") -> Sample:
-    """Results that are in memory as one side of a comparison."""
+    """Results in memory as one side of a comparison."""
     kept = list(results)
     by_case: dict[CaseKey, list[Result]] = {}
     for result in kept:

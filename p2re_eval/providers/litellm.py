@@ -118,8 +118,9 @@ def _litellm() -> ModuleType:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
-    litellm.suppress_debug_info = True
-    return litellm
+    library: ModuleType = litellm
+    library.suppress_debug_info = True  # type: ignore[attr-defined]
+    return library
 
 
 def _its_errors(library: ModuleType) -> tuple[type[Exception], ...]:

@@ -97,7 +97,7 @@ class Against:
             return
         try:
             other = self._counterpart(planned)
-            prompt = None if other is None else rendered(other, self._harness)
+            prompt = None if other is None else rendered(other, self._harness.library)
         except RenderError as error:
             self.add(0, {str(error): 1})
             return
@@ -108,6 +108,14 @@ class Against:
         else:
             (future,) = self._at().start_all([other])
             self._running.append(future)
+
+    def counterpart(self, planned: PlannedRun) -> PlannedRun | None:
+        """What would run beside this one; ``None`` where nothing does. Raises RenderError."""
+        other, library = self._counterpart(planned), self._harness.library
+        if other is None:
+            return None
+        same = rendered(other, library).fingerprint == rendered(planned, library).fingerprint
+        return None if same else other
 
     def wait(self) -> None:
         """Until every counterpart is on disk; those that were stopped are not. Raises

@@ -15,6 +15,7 @@ from p2re_eval.gates.regression import NO_BASELINE
 from p2re_eval.planning import PlannedRun
 from p2re_eval.pytest_plugin.against import Against, experiment_at
 from p2re_eval.records import JSON, Comparison, Experiment, GateVerdict, Result
+from p2re_eval.verdicts import partial_text
 
 if TYPE_CHECKING:
     from p2re_eval.pytest_plugin.session import P2RESession
@@ -79,6 +80,14 @@ class Comparing:
         assert self._against is not None
         return self._against.experiment.model_dump_json()
 
+    def counterparts(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+        """What ``--p2re-against`` would run beside these, for a plan. Raises GitError."""
+        if self.revision is None:
+            return []
+        against = Against(self._session.harness, self._other())
+        found = (against.counterpart(run) for run in runs)
+        return [other for other in found if other is not None]
+
     def follow(self, planned: PlannedRun, result: Result) -> None:
         """A run has its result: its counterpart may start. Raises StoreError."""
         if self._against is not None:
@@ -94,7 +103,7 @@ class Comparing:
 
         Raises StoreError.
         """
-        matched = self._matched(suite, partial=_partial(selected, planned))
+        matched = self._matched(suite, partial=partial_text(selected, planned))
         return decide_regression(gate, matched, suite=suite, why=self._why_none)
 
     def _matched(self, suite: str, *, partial: str) -> Match | None:
@@ -116,7 +125,7 @@ class Comparing:
             return None
         after = recorded(harness.store, harness.experiment, label="now")
         selected, planned = self._session.selected, self._session.planned
-        partial = _partial(sum(selected.values()), sum(planned[suite] for suite in selected))
+        partial = partial_text(sum(selected.values()), sum(planned[suite] for suite in selected))
         notes = [partial, self._against.note if self._against else ""]
         self._note = "; ".join(note for note in notes if note)
         found = compare(self._baseline.sample(None), after, partial=partial)
@@ -172,9 +181,3 @@ class Comparing:
             suites=self._session.selected,
             now=harness.experiment,
         )
-
-
-def _partial(selected: int, planned: int) -> str:
-    if selected >= planned:
-        return ""
-    return f"only the {selected:,} selected of {planned:,} runs are compared"

@@ -112,15 +112,15 @@ class _Worker:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
         self._hand("p2re_selected", self._session.selected)
-        self._hand("p2re_planned", self._session.planned)
         if self._session.shard is not None:
             shard = self._session.shard
             self._hand("p2re_shard", {"suites": shard.suites, "gates": shard.gates})
+        self._hand("p2re_planned", self._session.planned)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        self._hand("p2re_limits", self._session.harness.limits())
         self._hand("p2re_compared", self._session.comparing.share())
+        self._hand("p2re_limits", self._session.harness.limits())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -163,11 +163,11 @@ class _Controller:
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["p2re_experiment"] = self._session.harness.experiment.model_dump_json()
         node.workerinput["p2re_dist"] = self._session.config.getoption("dist")
+        self._nodes.append(node)
         try:
             node.workerinput["p2re_against"] = self._session.comparing.hand_over()
         except P2REError as error:
             raise pytest.UsageError(str(error)) from None
-        self._nodes.append(node)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -207,13 +207,13 @@ class _Controller:
         gates = json.loads(output.get("p2re_gates", "[]"))
         self._gates.update({gate["nodeid"]: gate for gate in gates})
         self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
-        self._session.planned.update(json.loads(output.get("p2re_planned", "{}")))
-        self._session.comparing.take_over(json.loads(output.get("p2re_compared", "[0, {}]")))
         self._session.worker_limits.append(json.loads(output.get("p2re_limits", "{}")))
         if self._session.shard is not None:
             told = json.loads(output.get("p2re_shard", "{}"))
             self._session.shard.suites.update(told.get("suites", {}))
             self._session.shard.gates.update(told.get("gates", {}))
+        self._session.planned.update(json.loads(output.get("p2re_planned", "{}")))
+        self._session.comparing.take_over(json.loads(output.get("p2re_compared", "[0, {}]")))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -86,12 +86,12 @@ class P2RESession:
         self._provenance = Provenance(config.rootpath)
         self._ahead: Ahead | None = None
         self.selected: dict[str, int] = {}
-        self.planned: dict[str, int] = {}
-        self.comparing = Comparing(self)
-        self.comparison: Comparison | None = None
         share = config.getoption("p2re_shard")
         self.forecast: Forecast | None = None
         self.shard = None if share is None else Shard(*share)
+        self.planned: dict[str, int] = {}
+        self.comparing = Comparing(self)
+        self.comparison: Comparison | None = None
         self.grace_s = GRACE_S
         self._marks: set[str] = set()
 
@@ -162,13 +162,14 @@ class P2RESession:
         if self.config.getoption("p2re_plan"):
             if not session.testsfailed:
                 runs = [item.run for item in session.items if isinstance(item, CaseItem)]
+                runs += self.comparing.counterparts(runs)
                 self.forecast = forecast(self.harness, runs)
             return not session.testsfailed or None
         if self._ahead is not None and self.selected:
             self._provenance.start()
             try:
-                self.comparing.prepare()
                 check_prices(self.harness, session.items)
+                self.comparing.prepare()
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
@@ -181,7 +182,8 @@ class P2RESession:
             result = self._ahead.result(planned)
         except CancelledError:
             raise NotRun("the session was stopped") from None
-        self.comparing.follow(planned, result)
+        if result.outcome != "not_run":
+            self.comparing.follow(planned, result)
         return result
 
     def decide(self, gate: Gate, plan: SuitePlan) -> GateVerdict:
@@ -313,7 +315,10 @@ class P2RESession:
 
     def _ended_settings(self) -> dict[str, JSON]:
         settings = {**self.harness.experiment.settings, **spending(self.harness)}
-        limits = merged([self.harness.limits(), *self.worker_limits])
+        reached = merged([self.harness.limits(), *self.worker_limits])
+        limits = {
+            name: told for name, told in reached.items() if "cuts" in told or "closed" in told
+        }
         if limits:
             settings["limits"] = limits
         if self.shard is not None:

@@ -15,7 +15,7 @@ import pytest
 
 from p2re_eval.planning import PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin.items import CaseItem, GateItem
-from p2re_eval.records import JSON, GateVerdict
+from p2re_eval.records import JSON
 
 
 @dataclass
@@ -53,14 +53,8 @@ class Shard:
             planned = {"selected": 0, "planned": len(item.plan.runs)}
             self.suites.setdefault(item.plan.suite.path, planned)["selected"] += 1
         elif isinstance(item, GateItem):
-            undecided = GateVerdict(
-                gate=item.gate.text,
-                suite=item.plan.suite.path,
-                passed=None,
-                explanation="left to p2re merge",
-                place=item.gate.place,
-            )
-            self.gates[item.nodeid] = undecided.model_dump(mode="json", exclude_defaults=True)
+            spec = item.gate.spec.model_dump(mode="json", exclude_defaults=True)
+            self.gates[item.nodeid] = {"suite": item.plan.suite.path, "spec": spec}
 
     def _is_mine(self, item: pytest.Item) -> bool:
         if isinstance(item, GateItem):

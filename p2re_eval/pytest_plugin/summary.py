@@ -121,6 +121,7 @@ def _write(session: P2RESession, path: Path) -> None:
 def _append(session: P2RESession, path: Path) -> None:
     from p2re_eval.report.markdown import markdown_report
 
-    text = markdown_report(session.harness.experiment, session.harness.results)
+    harness = session.harness
+    text = markdown_report(harness.experiment, harness.results, session.comparison)
     with path.open("a", encoding="utf-8") as file:
         file.write(text)

@@ -44,11 +44,11 @@ def _pieces(
     if suffix == ".html":
         from p2re_eval.report.html import html_report
 
-        return html_report(experiment, results_factory, details)
+        return html_report(experiment, results_factory, details, comparison)
     if suffix == ".md":
         from p2re_eval.report.markdown import markdown_report
 
-        return iter([markdown_report(experiment, results_factory)])
+        return iter([markdown_report(experiment, results_factory, comparison)])
     from p2re_eval.report.json_file import json_report
 
     return json_report(experiment, results_factory, comparison)

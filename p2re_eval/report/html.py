@@ -9,14 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from p2re_eval.quantities import count_text, duration_text, number_text, share_text
-from p2re_eval.records import Experiment, Result, Trace
+from p2re_eval.records import Comparison, Experiment, Result, Trace
+from p2re_eval.report.distributions import Distributions
+from p2re_eval.report.html_comparison import compared, more_text
 from p2re_eval.report.html_results import ResultRow, result_row
 from p2re_eval.report.summary import Summary, headline, summarize
 from p2re_eval.report.wording import (
@@ -31,6 +33,7 @@ from p2re_eval.report.wording import (
     sum_text,
     tokens_used_text,
 )
+from p2re_eval.tally import CaseKey
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -48,17 +51,20 @@ def html_report(
     experiment: Experiment,
     results_factory: Callable[[], Iterable[Result]],
     details: Callable[[str], Trace],
+    comparison: Comparison | None = None,
     *,
     limits: PageLimits | None = None,
 ) -> Iterator[str]:
-    """The page in pieces. Results that did not pass come first and keep their full texts first;
-    what passes the limits is left out, and the page says so.
+    """The page in pieces: flips first where there is a comparison. Results that did not pass come
+    first and keep their full texts first; what passes the limits is left out, and the page says so.
 
     ``results_factory`` is called three times; ``details`` once for each run shown in full.
     """
     tags: set[str] = set()
-    summary = summarize(_noting_tags(results_factory(), tags))
-    listing = _Listing(results_factory, details, limits or PageLimits())
+    spread = Distributions()
+    summary = summarize(spread.watching(_noting_tags(results_factory(), tags)))
+    moved = {} if comparison is None else _moved(comparison)
+    listing = _Listing(results_factory, details, limits or PageLimits(), moved)
     style, script = _asset("report.css"), _asset("report.js")
     template = _environment().get_template("report.html.jinja")
     page: Iterator[str] = template.generate(
@@ -66,7 +72,9 @@ def html_report(
         summary=summary,
         verdict=headline(experiment, summary),
         facts=_facts(experiment, summary),
-        filters=_filters(summary, tags),
+        compared=None if comparison is None else compared(comparison, details),
+        histograms=spread.histograms(),
+        filters=_filters(summary, tags, moved),
         listing=listing,
         scorers=_scorers(summary),
         style=style,
@@ -86,6 +94,7 @@ class _Listing:
     results_factory: Callable[[], Iterable[Result]]
     details: Callable[[str], Trace]
     limits: PageLimits
+    moved: Mapping[CaseKey, str]
     listed: int = 0
     in_full: int = 0
     left_out: int = 0
@@ -94,7 +103,7 @@ class _Listing:
     def rows(self) -> Iterator[ResultRow]:
         for wanted in (False, True):
             for result in self.results_factory():
-                if (result.outcome == "passed") is wanted:
+                if (result.outcome == "passed" or result.quarantine is not None) is wanted:
                     yield from self._row(result)
 
     def _row(self, result: Result) -> Iterator[ResultRow]:
@@ -104,7 +113,9 @@ class _Listing:
         full = self.in_full < self.limits.texts and self.written < self.limits.bytes_with_texts
         self.listed += 1
         self.in_full += full
-        yield result_row(result, self.listed, self.details if full else None)
+        key = CaseKey(result.suite, result.prompt, result.model, result.case_id)
+        change = self.moved.get(key, "")
+        yield result_row(result, self.listed, self.details if full else None, change=change)
 
     def count(self, html: str) -> str:
         """Pass a finished row through, counted."""
@@ -146,6 +157,7 @@ def _environment() -> Any:
         "number": number_text,
         "total": sum_text,
         "quarantined": quarantine_text,
+        "more": more_text,
         "breakable": _breakable,
     }
     return environment
@@ -190,7 +202,19 @@ def _noting_tags(results: Iterable[Result], tags: set[str]) -> Iterator[Result]:
         yield result
 
 
-def _filters(summary: Summary, tags: set[str]) -> list[tuple[str, str, list[str]]]:
+def _moved(comparison: Comparison) -> dict[CaseKey, str]:
+    """The cases that flipped, as far as the comparison lists them."""
+    return {
+        CaseKey(flip.suite, flip.prompt, flip.model, flip.case_id): (
+            "worse" if flip.worse else "better"
+        )
+        for flip in comparison.flips
+    }
+
+
+def _filters(
+    summary: Summary, tags: set[str], moved: Mapping[CaseKey, str]
+) -> list[tuple[str, str, list[str]]]:
     """The choices that are worth a menu: those with more than one entry."""
     rows = summary.rows
     found = [
@@ -198,6 +222,7 @@ def _filters(summary: Summary, tags: set[str]) -> list[tuple[str, str, list[str]
         ("prompt", "Prompt", sorted({row.prompt for row in rows}), 2),
         ("model", "Model", sorted({row.model for row in rows}), 2),
         ("tag", "Tag", sorted(tags), 1),
+        ("change", "Change", sorted(set(moved.values())), 1),
     ]
     return [
         (name, label, choices) for name, label, choices, least in found if len(choices) >= least

@@ -90,7 +90,13 @@ class ResultRow:
     value: str
     source: str
     judgements: tuple[Judgement, ...]
+    change: str = ""
     details: Details = field(default_factory=Details)
+
+    @property
+    def group(self) -> str:
+        """What the filter of outcomes sorts it under."""
+        return "quarantined" if self.result.quarantine is not None else self.result.outcome
 
     @property
     def tags(self) -> str:
@@ -98,13 +104,23 @@ class ResultRow:
         return json.dumps(self.result.tags, ensure_ascii=False)
 
 
-def result_row(result: Result, number: int, details: Callable[[str], Trace] | None) -> ResultRow:
-    """The row of a result; ``details`` ``None`` leaves it with its previews."""
+def result_row(
+    result: Result,
+    number: int,
+    details: Callable[[str], Trace] | None,
+    *,
+    change: str = "",
+) -> ResultRow:
+    """The row of a result; ``details`` ``None`` leaves it with its previews. ``change`` is what the
+    case did since the baseline: ``worse``, ``better`` or ""."""
+    aside = result.quarantine is not None
+    reason = next(reasons(result), "")
     return ResultRow(
         number=number,
         result=result,
-        word=_WORDS.get(result.outcome, result.outcome),
-        reason=next(reasons(result), ""),
+        word="quarantined" if aside else _WORDS.get(result.outcome, result.outcome),
+        reason=f"{result.outcome}; {result.quarantine}" if aside else reason,
+        change=change,
         latency=duration_text(result.duration_ns),
         cost=money_text(result.cost_usd),
         value=number_text(result.value),

@@ -1,15 +1,16 @@
 """The report as Markdown, for a pull request and for ``$GITHUB_STEP_SUMMARY``.
 
-What a model said is shown as code only: it can neither format, link, mention nor leave its place.
+What a model said is shown as code only.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from p2re_eval.quantities import UNKNOWN, count_text, duration_text, number_text, share_text
-from p2re_eval.records import Experiment, Result
+from p2re_eval.records import Comparison, Experiment, Result
+from p2re_eval.report.markdown_comparison import comparison_sections, flip_sections
+from p2re_eval.report.markdown_text import code, escape, fenced, table
 from p2re_eval.report.summary import Miss, Row, Summary, headline, summarize
 from p2re_eval.report.wording import (
     again,
@@ -24,7 +25,6 @@ from p2re_eval.report.wording import (
     saved_text,
     sum_text,
     tokens_used_text,
-    visible,
 )
 
 MOST_BYTES = 900_000
@@ -36,15 +36,19 @@ _TEXT_LIMIT = 2_000
 def markdown_report(
     experiment: Experiment,
     results_factory: Callable[[], Iterable[Result]],
+    comparison: Comparison | None = None,
     *,
     most_bytes: int = MOST_BYTES,
 ) -> str:
-    """The whole report; what would pass ``most_bytes`` is left out, and a note says so."""
+    """The whole report, flips first where there is a comparison.
+
+    What would pass ``most_bytes`` is left out, and a note says so.
+    """
     summary = summarize(results_factory())
     kept: list[str] = []
     used, left_out = 0, 0
     room = most_bytes - 300
-    for section in _sections(experiment, summary):
+    for section in _sections(experiment, summary, comparison):
         size = len(section.encode("utf-8", "backslashreplace"))
         if used + size > room:
             left_out += 1
@@ -57,12 +61,18 @@ def markdown_report(
     return "".join(kept)
 
 
-def _sections(experiment: Experiment, summary: Summary) -> Iterator[str]:
+def _sections(
+    experiment: Experiment, summary: Summary, comparison: Comparison | None
+) -> Iterator[str]:
     verdict = headline(experiment, summary)
     mark = _MARKS[verdict.passed]
     yield f"## {mark} {verdict.word}: {escape(experiment.name)}\n\n{escape(verdict.why)}\n"
+    if comparison is not None:
+        yield from flip_sections(comparison)
     if experiment.verdicts:
         yield _gates(experiment)
+    if comparison is not None:
+        yield from comparison_sections(comparison)
     if summary.rows:
         yield _figures(summary.rows)
         yield _scores(summary.rows)
@@ -72,37 +82,6 @@ def _sections(experiment: Experiment, summary: Summary) -> Iterator[str]:
     if summary.quarantine:
         yield _quarantine(summary)
     yield _facts(experiment, summary)
-
-
-def escape(text: str) -> str:
-    """The text as plain words of a paragraph or table cell: no character keeps a meaning."""
-    plain = visible(" ".join(text.split()))
-    plain = re.sub(r"[^\w\s.,;:()/%+'-]|_", lambda found: f"&#{ord(found[0])};", plain)
-    # a zero-width space keeps GitHub from telling @somebody, or linking issue #1
-    plain = re.sub(r"&#(64|35);", r"&#\1;&#8203;", plain)
-    # GitHub makes links of addresses even where nothing is marked up
-    return re.sub(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])", r"\1&#8203;", plain)
-
-
-def code(text: str) -> str:
-    """The text as inline code, in a paragraph or a table cell."""
-    plain = visible(" ".join(text.split()))
-    marked = re.sub(r"[^\w\s.,;:()/+'-]|_", lambda found: f"&#{ord(found[0])};", plain)
-    return f"<code>{marked}</code>" if marked else ""
-
-
-def fenced(text: str) -> str:
-    """The text as a block of code, inside a fence that it cannot close."""
-    plain = visible(text.replace("\r\n", "\n").replace("\r", "\n"), keep="\n\t")
-    longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{plain}\n{fence}\n"
-
-
-def _table(titles: Sequence[str], align: str, rows: Iterable[Sequence[str]]) -> str:
-    rules = {"l": ":--", "r": "--:", "c": ":-:"}
-    lines = [titles, [rules[a] for a in align], *rows]
-    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _gates(experiment: Experiment) -> str:
@@ -115,13 +94,13 @@ def _gates(experiment: Experiment) -> str:
         ]
         for verdict in experiment.verdicts
     ]
-    return "\n### Gates\n" + _table(["", "gate", "why"], "cll", rows)
+    return "\n### Gates\n" + table(["", "gate", "why"], "cll", rows)
 
 
 def _figures(rows: Sequence[Row]) -> str:
     titles = ["suite", "prompt", "model", "pass rate", "95 %", "cases", "passed", "failed"]
     titles += ["error", "unscored", "not run", "tokens in/out", "cost", "p50", "p95"]
-    body = _table(titles, "lllrrrrrrrrrrrr", [_figure_cells(row) for row in rows])
+    body = table(titles, "lllrrrrrrrrrrrr", [_figure_cells(row) for row in rows])
     return "\n### Prompts and models\n" + body
 
 
@@ -164,8 +143,8 @@ def _scores(rows: Sequence[Row]) -> str:
     if not cells:
         return ""
     titles = ["prompt", "model", "scorer", "mean", "scored", "errored"]
-    table = _table(titles, "lllrrr", cells)
-    return f"\n<details><summary>Scores</summary>\n{table}\n</details>\n"
+    body = table(titles, "lllrrr", cells)
+    return f"\n<details><summary>Scores</summary>\n{body}\n</details>\n"
 
 
 def _misses(summary: Summary) -> Iterator[str]:
@@ -207,8 +186,8 @@ def _flaky(summary: Summary) -> str:
         for case in summary.flaky
     ]
     title = f"Flaky: {count_text(summary.flaky_cases, 'case')} whose repeats disagree"
-    table = _table(["case", "prompt", "model", "repeats"], "llll", rows)
-    return f"\n<details><summary>{title}</summary>\n{table}\n</details>\n"
+    body = table(["case", "prompt", "model", "repeats"], "llll", rows)
+    return f"\n<details><summary>{title}</summary>\n{body}\n</details>\n"
 
 
 def _quarantine(summary: Summary) -> str:
@@ -222,8 +201,8 @@ def _quarantine(summary: Summary) -> str:
         for miss in summary.quarantine
     ]
     title = f"Quarantine: {count_text(len(summary.quarantine), 'case')} without a say"
-    table = _table(["case", "prompt", "model", "how it did, and why"], "llll", rows)
-    return f"\n<details><summary>{title}</summary>\n{table}\n</details>\n"
+    body = table(["case", "prompt", "model", "how it did, and why"], "llll", rows)
+    return f"\n<details><summary>{title}</summary>\n{body}\n</details>\n"
 
 
 def _facts(experiment: Experiment, summary: Summary) -> str:

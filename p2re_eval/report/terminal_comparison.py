@@ -17,7 +17,15 @@ from p2re_eval.quantities import (
     signed_text,
     tokens_text,
 )
-from p2re_eval.records import Change, Comparison, Delta, Flip, Side, SideFigures, Tries
+from p2re_eval.records import Comparison, Delta, Flip, SideFigures
+from p2re_eval.report.comparison_wording import (
+    change_line,
+    flips_line,
+    left_out_lines,
+    side_line,
+    tries_text,
+    worth_showing,
+)
 from p2re_eval.report.terminal_page import Column, Page, encodable, one_line
 
 MOST_FLIPS = 10
@@ -38,7 +46,7 @@ def add_flips(page: Page, comparison: Comparison) -> None:
     before = comparison.before.label
     flips = comparison.flips[:MOST_FLIPS]
     counted = comparison.broke + comparison.fixed
-    page.title(f"Flips since {before}: {_flips_text(comparison)}")
+    page.title(f"Flips since {before}: {flips_line(comparison)}")
     for flip in flips:
         _add_flip(page, flip)
     if counted > len(flips):
@@ -46,17 +54,9 @@ def add_flips(page: Page, comparison: Comparison) -> None:
         page.lines.append(page.paint(f"  and {more}", "dim"))
 
 
-def _flips_text(comparison: Comparison) -> str:
-    if not comparison.cases:
-        return "nothing was compared"
-    parts = [(comparison.broke, "worse"), (comparison.fixed, "better")]
-    told = [f"{n:,} {word}" for n, word in parts if n] or ["none"]
-    return f"{', '.join(told)}, of {count_text(comparison.cases, 'case')}"
-
-
 def _add_flip(page: Page, flip: Flip) -> None:
     mark = page.paint("✗", "red") if flip.worse else page.paint("✓", "green")
-    moved = f"{_tries(flip.before)} -> {_tries(flip.after)}"
+    moved = f"{tries_text(flip.before)} -> {tries_text(flip.after)}"
     if flip.p_value is not None:
         moved += f", p {p_text(flip.p_value)}"
     if flip.scorers:
@@ -71,48 +71,21 @@ def _add_flip(page: Page, flip: Flip) -> None:
             page.lines.append(f"    {one_line(line, page.width - 4)}")
 
 
-def _tries(tries: Tries) -> str:
-    if tries.scored == 1:
-        return "passed" if tries.passed else "failed"
-    return f"{tries.passed}/{tries.scored}"
-
-
 def add_comparison(page: Page, comparison: Comparison) -> None:
     """The table of differences, what was left out, what changed, and what the runs took."""
-    page.title(f"Compared with {_side_text(comparison.before)}")
+    page.title(f"Compared with {side_line(comparison.before)}")
     if comparison.note:
         page.lines += page.block(comparison.note)
-    deltas = _worth_showing(comparison.deltas)
+    deltas = worth_showing(comparison.deltas)
     if deltas:
         page.table(_columns(deltas))
-    for one in (*comparison.incomparable, comparison.only_before, comparison.only_after):
-        if one is not None:
-            cases = f"{count_text(one.cases, 'case')} not compared: {one.reason}"
-            page.lines += page.block(f"{cases} ({_examples(one.examples, one.cases)})")
+    for line in left_out_lines(comparison):
+        page.lines += page.block(line)
     if comparison.changes:
         page.title("What changed")
         for change in comparison.changes:
-            page.lines += page.block(_change_text(change))
+            page.lines += page.block(change_line(change))
     _add_figures(page, comparison)
-
-
-def _side_text(side: Side) -> str:
-    shown = side.experiment_id[:12]
-    text = side.label if side.label == shown else f"{side.label}, experiment {shown}"
-    return f"{text} at {side.revision.commit[:7]}" if side.revision else text
-
-
-def _worth_showing(deltas: Sequence[Delta]) -> list[Delta]:
-    """A scorer whose mean moved just as its prompt's pass rate adds a line and nothing else."""
-    rates = {
-        (d.suite, d.prompt, d.model): (d.before, d.after) for d in deltas if d.metric == "pass_rate"
-    }
-    return [
-        delta
-        for delta in deltas
-        if delta.metric == "pass_rate"
-        or rates.get((delta.suite, delta.prompt, delta.model)) != (delta.before, delta.after)
-    ]
 
 
 def _columns(deltas: Sequence[Delta]) -> list[Column]:
@@ -160,17 +133,6 @@ def _interval(delta: Delta) -> str:
 def _cases(delta: Delta) -> str:
     times = f" x{delta.repeats}" if delta.repeats > 1 else ""
     return f"{delta.cases:,}{times}"
-
-
-def _examples(names: Sequence[str], of: int) -> str:
-    return ", ".join(names) + (", ..." if of > len(names) else "")
-
-
-def _change_text(change: Change) -> str:
-    text = f"{change.what}: {change.name}"
-    if change.before is not None or change.after is not None:
-        text += f", {change.before or 'nothing'} -> {change.after or 'nothing'}"
-    return f"{text} ({count_text(change.cases, 'case')})" if change.cases is not None else text
 
 
 def _add_figures(page: Page, comparison: Comparison) -> None:

@@ -29,16 +29,21 @@ def word_diff(before: str, after: str) -> tuple[tuple[Piece, ...], tuple[Piece, 
         found
         for found in matcher.get_matching_blocks()
         if found.size > 1
-        or (found.size and (old[found.a].isalnum() or _ends(found, len(old), len(new))))
+        or (found.size and (_stands_alone(old[found.a]) or _ends(found, len(old), len(new))))
     ]
     left = tuple(_pieces(old, [(found.a, found.size) for found in same]))
     right = tuple(_pieces(new, [(found.b, found.size) for found in same]))
     return left, right
 
 
+def _stands_alone(word: str) -> bool:
+    """Whether one word is worth an island between two changes: spaces, commas and short words
+    that happen to be in both only tear the text."""
+    return len(word) > 3 and word.isalnum()
+
+
 def _ends(found: Match, old: int, new: int) -> bool:
-    """Whether this is the first or last word of both. In between, a lone space or comma joins the
-    changes around it: islands are hard to read."""
+    """Whether this is the first or last word of both."""
     first = found.a == 0 and found.b == 0
     return first or (found.a + found.size == old and found.b + found.size == new)
 

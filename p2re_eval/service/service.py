@@ -8,11 +8,13 @@ from p2re_eval.service.addresses import Address, parse_address
 from p2re_eval.service.contracts import Artifact
 from p2re_eval.service.evaluations import Evaluations
 from p2re_eval.service.experiments import Experiments
+from p2re_eval.service.keeping import Keeping
 from p2re_eval.service.looking import Looking
 from p2re_eval.service.prompts import Prompts
 from p2re_eval.service.sessions import Sessions
 from p2re_eval.service.statistics import Statistics
 from p2re_eval.service.traces import Traces
+from p2re_eval.service.transfer import Transfer
 from p2re_eval.store import Store
 
 
@@ -31,6 +33,8 @@ class Service:
         self.evaluations = Evaluations(store, clock or SystemClock())
         self.experiments = Experiments(store)
         self.sessions = Sessions(store)
+        self.keeping = Keeping(store)
+        self.transfer = Transfer(store, self.traces)
         self.statistics = Statistics(store, clock or SystemClock())
 
     def open(self, address: Address | str) -> Artifact:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from p2re_eval.store import result_writes, span_writes, trace_writes
+from p2re_eval.store import online_queries, result_writes, span_writes, trace_writes
 from p2re_eval.store.jobs import (
     BeginTrace,
     Change,
     FinishExperiment,
     FinishTrace,
+    KeepAssignment,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
@@ -28,7 +29,7 @@ def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
     connection.execute("BEGIN IMMEDIATE")  # deferred, a reader that turns writer fails at once
     try:
         for job in jobs:
-            _apply(transaction, job)
+            apply_one(transaction, job)
         connection.execute("COMMIT")
     except BaseException:
         roll_back(connection)
@@ -41,7 +42,8 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _apply(transaction: Transaction, job: Write) -> None:
+def apply_one(transaction: Transaction, job: Write) -> None:
+    """One write inside an open transaction."""
     match job:
         case BeginTrace():
             trace_writes.begin_trace(transaction, job.trace)
@@ -56,10 +58,12 @@ def _apply(transaction: Transaction, job: Write) -> None:
         case FinishExperiment():
             result_writes.finish_experiment(transaction, job.experiment)
         case SavePromptVersion():
-            result_writes.save_prompt_version(transaction, job.template)
+            result_writes.save_prompt_version(transaction, job.template, job.created_ns)
         case StartSession():
             result_writes.start_session(transaction, job.session)
         case Change():
             job.apply(transaction)
         case SaveSpans():
             span_writes.save_spans(transaction, job.spans)
+        case KeepAssignment():
+            online_queries.keep_assignment(transaction, job.assignment)

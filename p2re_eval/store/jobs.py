@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
+    Assignment,
     CapturedSpan,
     Evaluation,
     Experiment,
@@ -73,9 +74,11 @@ class FinishExperiment:
 
 @dataclass(frozen=True, slots=True)
 class SavePromptVersion:
-    """A prompt as it is now; a version that is known already is left as it is."""
+    """A prompt as it is now; a version that is known already is left as it is. ``created_ns`` is
+    given where another database knew it first."""
 
     template: PromptTemplate
+    created_ns: int | None = None
     write: Literal["save_prompt_version"] = "save_prompt_version"
 
 
@@ -95,6 +98,14 @@ class SaveSpans:
     write: Literal["save_spans"] = "save_spans"
 
 
+@dataclass(frozen=True, slots=True)
+class KeepAssignment:
+    """A unit's variant in an A/B experiment."""
+
+    assignment: Assignment
+    write: Literal["keep_assignment"] = "keep_assignment"
+
+
 Job: TypeAlias = (
     BeginTrace
     | FinishTrace
@@ -105,6 +116,7 @@ Job: TypeAlias = (
     | SavePromptVersion
     | StartSession
     | SaveSpans
+    | KeepAssignment
 )
 
 

@@ -27,7 +27,7 @@ def observations(
     connection: sqlite3.Connection, experiment_id: str, suite: str | None = None
 ) -> Iterator[Observation]:
     """The results of an experiment (of one suite where it is named) by suite and position, each
-    with its scores."""
+    with its scores; without those in quarantine, which decide nothing."""
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples
     at: tuple[object, ...] = (suite or "", -1, 0)
@@ -36,7 +36,7 @@ def observations(
         rows = cursor.execute(
             f"SELECT {_COLUMNS}, position, id FROM results "  # noqa: S608 - our own columns
             "WHERE experiment_id = ? AND (suite, position, id) > (?, ?, ?) "
-            "AND suite <= ? ORDER BY suite, position, id LIMIT ?",
+            "AND suite <= ? AND quarantine IS NULL ORDER BY suite, position, id LIMIT ?",
             (experiment_id, *at, last, _PAGE),
         ).fetchall()
         scores = _scores(cursor, experiment_id, rows)

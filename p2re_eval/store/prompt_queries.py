@@ -59,8 +59,9 @@ _VERSION = (
 )
 _LABELS_NOW = (
     "SELECT l.label, v.number, l.version FROM labels l LEFT JOIN versions v ON v.id = l.version "
-    "WHERE l.id IN (SELECT max(id) FROM labels WHERE template = ? GROUP BY label) "
-    "AND l.version IS NOT NULL ORDER BY l.label"
+    "WHERE l.template = ? AND l.version IS NOT NULL AND NOT EXISTS (SELECT 1 FROM labels n "
+    "WHERE n.template = l.template AND n.label = l.label "
+    "AND (n.moved_ns, n.id) > (l.moved_ns, l.id)) ORDER BY l.label"
 )
 
 
@@ -140,7 +141,7 @@ def label_history(
     rows = connection.execute(
         "SELECT l.label, v.number, v.version, l.moved_ns FROM labels l "
         "LEFT JOIN versions v ON v.id = l.version "
-        "WHERE l.template = ? AND (? IS NULL OR l.label = ?) ORDER BY l.id DESC",
+        "WHERE l.template = ? AND (? IS NULL OR l.label = ?) ORDER BY l.moved_ns DESC, l.id DESC",
         (_template(connection, name, path), label, label),
     )
     return [LabelMove(**dict(row)) for row in rows]
@@ -153,7 +154,8 @@ def move_label(transaction: Transaction, version: VersionRow, label: str) -> Non
         "SELECT template FROM versions WHERE id = ?", (version.id,)
     ).fetchone()[0]
     now = connection.execute(
-        "SELECT version FROM labels WHERE template = ? AND label = ? ORDER BY id DESC LIMIT 1",
+        "SELECT version FROM labels WHERE template = ? AND label = ? "
+        "ORDER BY moved_ns DESC, id DESC LIMIT 1",
         (owner, label),
     ).fetchone()
     if now is None or now[0] != version.id:

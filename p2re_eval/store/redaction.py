@@ -1,32 +1,52 @@
-"""The one gate that every text passes on its way to the disk."""
+"""The one gate that every text passes on its way to the disk.
+
+Secrets are taken out by default (:mod:`p2re_eval.store.secret_shapes`); ``P2RE_REDACT`` adds a
+regular expression of the user's, a hook may do more, and ``P2RE_REDACT_DEFAULTS=off`` turns the
+shapes off.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
+from p2re_eval.errors import UsageError
 from p2re_eval.records import JSON, Message
+from p2re_eval.store.secret_shapes import Secrets, note, value_of_key
 
 Redact: TypeAlias = Callable[[str], str]
 """Takes one text as the user knows it (never its JSON form) and gives what may be stored."""
 
 
 class Redaction:
-    """Texts and records as they are written; ``redact`` sees every string inside them first."""
+    """Texts and records as they are written.
 
-    def __init__(self, redact: Redact | None = None) -> None:
-        self._redact = redact
+    ``redact`` sees every string inside them, after the secrets that are known by their shape are
+    gone. Without it and without a pattern of the user's, what nothing suspects is written fast.
+    """
+
+    def __init__(
+        self, redact: Redact | None = None, *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        environ = os.environ if environ is None else environ
+        off = environ.get("P2RE_REDACT_DEFAULTS", "").lower() in {"off", "0", "no", "false"}
+        self._secrets = None if off else Secrets(environ)
+        self._own = _own_pattern(environ)
+        self._hook = redact
+        self._must_look = redact is not None or self._own is not None
 
     def text(self, text: str | None) -> str | None:
         """A text column; lone surrogates, which UTF-8 cannot hold, are written as ``\\udXXX``."""
         if text is None:
             return None
-        if self._redact is not None:
-            text = self._redact(text)
+        if self._must_look or (self._secrets is not None and self._secrets.suspects(text)):
+            text = self.clean_text(text)
         if text.isascii():
             return text
         return text.encode("utf-8", "backslashreplace").decode()
@@ -37,9 +57,10 @@ class Redaction:
             return None
         if isinstance(value, BaseModel):
             return self.record(value)
-        if self._redact is not None:
-            value = self._clean(json.loads(_dumps(value)))
-        return _dumps(value)
+        text = _dumps(value)
+        if self._passes(text):
+            return text
+        return _dumps(self.clean(json.loads(text)))
 
     def record(self, record: BaseModel, *, exclude: set[str] | None = None) -> str:
         """A record's JSON text without its defaults."""
@@ -50,23 +71,52 @@ class Redaction:
         in_parts = not isinstance(message.content, str)
         return self._dump(message, exclude_defaults=not in_parts, exclude_none=in_parts)
 
-    def _dump(self, record: BaseModel, **options: Any) -> str:
-        if self._redact is None:
-            try:
-                return record.model_dump_json(**options)
-            except PydanticSerializationError:
-                pass  # a lone surrogate, or something that only str() can write: the slow way
-        plain = record.model_dump(**options)
-        return _dumps(plain if self._redact is None else self._clean(plain))
-
-    def _clean(self, value: JSON) -> JSON:
+    def clean(self, value: JSON) -> JSON:
+        """A JSON value without secrets, in its texts and under the names of keys."""
         if isinstance(value, str):
-            return self._redact(value) if self._redact else value
+            return self.clean_text(value)
         if isinstance(value, dict):
-            return {self._clean(key): self._clean(item) for key, item in value.items()}
+            return {self.clean(name): self._clean_under(name, item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._clean(item) for item in value]
+            return [self.clean(item) for item in value]
         return value
+
+    def clean_text(self, text: str) -> str:
+        """A text without secrets."""
+        if self._secrets is not None:
+            text = self._secrets.replaced(text)
+        if self._own is not None:
+            text = self._own.sub(note("by P2RE_REDACT"), text)
+        return text if self._hook is None else self._hook(text)
+
+    def _clean_under(self, name: JSON, value: JSON) -> JSON:
+        return self.clean(value if self._secrets is None else value_of_key(name, value))
+
+    def _passes(self, text: str) -> bool:
+        """Whether JSON text can be written as it is."""
+        return not self._must_look and not (
+            self._secrets is not None and self._secrets.suspects_json(text)
+        )
+
+    def _dump(self, record: BaseModel, **options: Any) -> str:
+        try:
+            text = record.model_dump_json(**options)
+            if self._passes(text):
+                return text
+        except PydanticSerializationError:
+            pass  # a lone surrogate, or something that only str() can write: the slow way
+        return _dumps(self.clean(record.model_dump(**options)))
+
+
+def _own_pattern(environ: Mapping[str, str]) -> re.Pattern[str] | None:
+    pattern = environ.get("P2RE_REDACT")
+    if not pattern:
+        return None
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        what = f"P2RE_REDACT is no regular expression: {error}; correct it, or unset it"
+        raise UsageError(what) from None
 
 
 def _dumps(value: JSON) -> str:

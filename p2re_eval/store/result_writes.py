@@ -98,13 +98,13 @@ def _make_room(transaction: Transaction, one: Evaluation) -> None:
     follows the ids sees it."""
     connection = transaction.connection
     found = connection.execute(
-        f"SELECT id, kind FROM evaluations WHERE {_SAME_TARGET}",  # noqa: S608 - our own SQL
+        f"SELECT id, kind, evaluation_id FROM evaluations WHERE {_SAME_TARGET}",  # noqa: S608 - our own SQL
         (one.trace_id, one.name, one.identifier, one.experiment_id or ""),
     ).fetchone()
     if found is None:
         return
-    row, kind = found
-    if kind == "HUMAN":
+    row, kind, evaluation_id = found
+    if kind == "HUMAN" and evaluation_id != one.evaluation_id:
         connection.execute(_KEEP_WHAT_WAS_SAID, (transaction.now_ns, row))
     if row <= judged_watermark(connection):
         rollups.take_out_evaluations(connection, [row])
@@ -123,9 +123,12 @@ def finish_experiment(transaction: Transaction, experiment: Experiment) -> None:
     transaction.connection.execute(_FINISH_EXPERIMENT, (*values, None))
 
 
-def save_prompt_version(transaction: Transaction, template: PromptTemplate) -> None:
+def save_prompt_version(
+    transaction: Transaction, template: PromptTemplate, created_ns: int | None = None
+) -> None:
     """A new version gets the next number; a known one keeps the row it has."""
-    connection, now_ns = transaction.connection, transaction.now_ns
+    connection = transaction.connection
+    now_ns = transaction.now_ns if created_ns is None else created_ns
     connection.execute(
         "INSERT INTO prompt_templates(name, created_ns) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (template.name, now_ns),

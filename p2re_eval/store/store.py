@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -17,6 +18,7 @@ from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
+    Assignment,
     CapturedSpan,
     Completion,
     Evaluation,
@@ -47,6 +49,7 @@ from p2re_eval.store.jobs import (
     FinishExperiment,
     FinishTrace,
     Job,
+    KeepAssignment,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
@@ -55,9 +58,11 @@ from p2re_eval.store.jobs import (
     StartSession,
     Write,
 )
+from p2re_eval.store.maintenance import Maintenance
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
+from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 from p2re_eval.store.trace_writes import Transaction, key_column
 from p2re_eval.store.writer import Writer
@@ -95,7 +100,8 @@ def open_store(
     except BaseException:
         connection.close()
         raise
-    return Store(path, Writer(connection, path, clock, redaction), busy_timeout_s)
+    writer = Writer(connection, path, clock, redaction)
+    return Store(path, writer, busy_timeout_s, redaction=redaction, clock=clock)
 
 
 class Store:
@@ -105,10 +111,20 @@ class Store:
     everything that was committed before them.
     """
 
-    def __init__(self, path: Path, writer: Writer | None, busy_timeout_s: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer | None,
+        busy_timeout_s: float,
+        *,
+        redaction: Redaction | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.path = path
         self._writer = writer
         self._busy_timeout_s = busy_timeout_s
+        self._redaction = redaction
+        self._clock = clock or SystemClock()
         self._pid = os.getpid()
         self._mine = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
@@ -168,6 +184,10 @@ class Store:
         kept once. The trace is RUNNING until its root has ended.
         """
         return self._submit(SaveSpans(tuple(spans)))
+
+    def keep_assignment(self, assignment: Assignment) -> Future[None]:
+        """A unit's variant in an A/B experiment; the first word of it stays."""
+        return self._submit(KeepAssignment(assignment))
 
     def start_session(self, session: Session) -> Future[None]:
         """A conversation; its traces name it by ``session_id``."""
@@ -298,6 +318,14 @@ class Store:
         with explained(self.path):
             yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
 
+    def sync_ledger(self, target: str) -> SyncLedger:
+        """What another system holds of ours: the cursors and marks of a bridge."""
+        return SyncLedger(target, self.read, self._submit)
+
+    def sync_ledgers(self) -> list[SyncLedger]:
+        """One for each target that was ever synced with."""
+        return [self.sync_ledger(target) for target in self.read(targets)]
+
     def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         """What a query of this room finds on this thread's connection; rows go by column name."""
         with explained(self.path):
@@ -317,6 +345,28 @@ class Store:
         self._refuse_misuse()
         if self._writer is not None:
             self._writer.index_everything().result()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, which cannot write; rows go by column name."""
+        with explained(self.path):
+            yield self._reader()
+
+    @contextmanager
+    def maintenance(self) -> Iterator[Maintenance]:
+        """A connection of its own for long work in batches; others write in between.
+
+        Raises StoreError: opened to read only, or the file cannot be written.
+        """
+        self._refuse_misuse()
+        if self._redaction is None:
+            raise StoreError(f"{self.path}: was opened to read only", path=self.path)
+        connection = open_for_writing(self.path, busy_timeout_s=self._busy_timeout_s)
+        try:
+            with explained(self.path):
+                yield Maintenance(connection, self.path, self._redaction, self._clock)
+        finally:
+            connection.close()
 
     def health(self) -> StoreHealth:
         """Sizes, counts and SQLite's own check; reads every page once."""

@@ -240,9 +240,10 @@ def _completion(
 ) -> Completion | None:
     """``measures`` is the row that holds model, tokens and cost: the trace's, or a span's own."""
     said = text_of(connection, response["message"])
-    if said is None:
+    if said is None and response["finish_reason"] is None:
         return None
-    message = record_of(Message, said)
+    # Where retention has dropped the text, tokens and cost of the answer are still known.
+    message = Message(role="assistant") if said is None else record_of(Message, said)
     first_token = connection.execute(
         "SELECT value FROM metrics WHERE response = ? AND name = 'time_to_first_token_ns'",
         (response["id"],),

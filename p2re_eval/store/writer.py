@@ -16,6 +16,7 @@ from p2re_eval.interfaces import Clock
 from p2re_eval.store import recovery, upkeep
 from p2re_eval.store.apply import apply_all
 from p2re_eval.store.faults import concerns_the_file, store_error
+from p2re_eval.store.forking import Working
 from p2re_eval.store.jobs import Write
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.rescue import rescue
@@ -55,6 +56,7 @@ class Writer:
         self._taken: list[Future[None]] = []
         self._file = path.stat()
         self._thread: threading.Thread | None = None
+        self._working = Working()
 
     def submit(self, job: Write) -> Future[None]:
         """Queue a job; blocks only while the queue is full. Raises StoreError after close()."""
@@ -113,10 +115,11 @@ class Writer:
             batch = self._next_batch()
             if batch is None:
                 break
-            if batch:
-                self._write(batch)
-            self._feed(idle=not batch)
-            self._answer_searchers()
+            with self._working:
+                if batch:
+                    self._write(batch)
+                self._feed(idle=not batch)
+                self._answer_searchers()
         self._answer_searchers()
 
     def _give_up(self, error: BaseException) -> None:

@@ -207,9 +207,8 @@ def test_a_shallow_detached_checkout_says_what_to_fetch_and_then_works(
 
 def test_replay_compares_with_the_recordings_of_both_revisions(repository: Any) -> None:
     """No model, no key: each side's answers were committed with its prompts."""
-    code = "from p2re_eval.cli import main; main()"
-    record = [sys.executable, "-c", code, "record", "suites/support.yaml"]
-    record += ["--db", str(repository.db)]
+    command = str(Path(sys.executable).with_name("p2re"))
+    record = [command, "record", "suites/support.yaml", "--db", str(repository.db)]
     repository.write("prompts/tone.jinja", "Be brief.")
     repository.pytester.run(*record)
     git(repository.path, "add", "--all")

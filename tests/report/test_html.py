@@ -238,7 +238,13 @@ def test_importing_the_reports_imports_no_jinja() -> None:
 
 def test_the_templates_are_beside_the_code() -> None:
     names = sorted(path.name for path in Path(TEMPLATES).iterdir())
-    assert names == ["report.css", "report.html.jinja", "report.js"]
+    assert names == [
+        "deltas.html.jinja",
+        "flips.html.jinja",
+        "report.css",
+        "report.html.jinja",
+        "report.js",
+    ]
 
 
 def test_each_outcome_has_a_column(mixed: Any, page: Any) -> None:

@@ -96,7 +96,9 @@
 
   let opened = [];
   function beforePrint() {
-    opened = visible().filter((row) => !row.open && row.dataset.outcome !== "passed").slice(0, MOST_OPENED);
+    const misses = visible().filter((row) => row.dataset.outcome !== "passed").slice(0, MOST_OPENED);
+    const flips = [...document.querySelectorAll(".flip")].slice(0, MOST_OPENED);
+    opened = [...flips, ...misses].filter((row) => !row.open);
     for (const row of opened) row.open = true;
   }
 

@@ -10,6 +10,7 @@ from p2re_eval.server.api import (
     prompts,
     sessions,
     stats,
+    suites,
     traces,
 )
 
@@ -22,6 +23,7 @@ ROUTERS = (
     experiments.router,
     evaluations.router,
     stats.router,
+    suites.router,
     artifacts.router,
     otlp.router,
 )

@@ -70,7 +70,7 @@ function frame() {
     setTheme(dark ? "light" : "dark");
   });
   const database = h("div", { class: "db" });
-  const side = h("div", { class: "side" },
+  const side = h("header", { class: "side" },
     h("a", { class: "brand", href: "/traces", "aria-label": "p2re" }, h("img", { src: "/static/icon.svg", alt: "" }), h("span", {}, "p2re")),
     nav, h("div", { class: "end" }, database, h("div", { class: "row" }, theme, iconButton("Open an address", "external", () => go("/open")), iconButton("Keyboard", "more", showHelp))));
   document.getElementById("app").append(side, main);

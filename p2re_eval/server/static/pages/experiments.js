@@ -26,7 +26,7 @@ export async function show(main, { app }) {
     return cursor;
   };
   const draw = () => fill(page, rows.length ? table([
-    ["Experiment", (row) => row.name], ["", (row) => h("input", { type: "checkbox", "aria-label": `Choose ${row.name} of ${ago(row.started_ns)} to compare`, checked: chosen.includes(row.experiment_id), onchange: (event) => choose(row.experiment_id, event.target.checked) })],
+    ["Experiment", (row) => [row.name, h("span", { class: "mono soft" }, ` ${row.experiment_id.slice(0, 12)}`)]], ["", (row) => h("input", { type: "checkbox", "aria-label": `Choose ${row.name} of ${ago(row.started_ns)} to compare`, checked: chosen.includes(row.experiment_id), onchange: (event) => choose(row.experiment_id, event.target.checked) })],
     ["Outcome", (row) => share(outcomes.get(row.experiment_id) ?? {})], ["Passed", (row) => passed(outcomes.get(row.experiment_id) ?? {}), { n: true }],
     ["Gates", (row) => gates(row.verdicts)], ["Suites", (row) => h("span", { class: "soft" }, row.suites.map((one) => one.replace(/^suites\//, "")).join(", "))],
     ["Revision", (row) => h("span", { class: "mono soft" }, row.revision ? row.revision.commit.slice(0, 8) + (row.revision.dirty ? "+" : "") : "")],
