@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from p2re_eval.gates import METRICS
 from p2re_eval.records import Comparison, Evaluation, Experiment, GateVerdict, Result, Side
 
-_OF_THE_MACHINE = frozenset({"args", "p2re_spent", "baseline", "limits"})
+_SELECTION = frozenset({"p2re_model", "p2re_repeat", "p2re_source", "keyword", "markexpr"})
+"""The settings that say what was run; the others say where, and how it went."""
 
 
 def stable(
     experiment: Experiment, results_factory: Callable[[], Iterable[Result]]
 ) -> tuple[Experiment, Callable[[], Iterator[Result]]]:
     """Both without what varies; lists keep their order."""
-    settings = {k: v for k, v in experiment.settings.items() if k not in _OF_THE_MACHINE}
+    settings = {k: v for k, v in experiment.settings.items() if k in _SELECTION}
     same = experiment.model_copy(
         update={
             "experiment_id": "",
