@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench bench-kills bench-providers wire chaos clean
+.PHONY: demo test test-phoenix lint bench bench-ab bench-capture bench-comparison bench-gates
+.PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -12,6 +13,20 @@ test: .venv/dev
 	$(BIN)/p2re models pull smollm2-135m
 	$(BIN)/pytest tests -n auto
 
+# A Phoenix server to test the bridge against: 850 MB, installed once, and never part of p2re.
+PHOENIX ?= arize-phoenix==20.26.1
+
+test-phoenix: .venv/dev .venv-phoenix/bin/phoenix
+	$(BIN)/p2re models pull smollm2-135m
+	$(BIN)/pytest tests/bridges
+
+.venv-phoenix/bin/phoenix:
+	$(PYTHON) -m venv .venv-phoenix
+	.venv-phoenix/bin/python -m pip install --quiet --disable-pip-version-check "$(PHOENIX)"
+
+bench-phoenix: .venv/dev .venv-phoenix/bin/phoenix
+	$(BIN)/python tests/benchmarks/phoenix.py
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -19,6 +34,18 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
+
+bench-capture: .venv/dev
+	$(BIN)/python tests/benchmarks/capture.py
+
+bench-ab: .venv/dev
+	$(BIN)/python tests/benchmarks/ab_peeking.py
+
+bench-comparison: .venv/dev
+	$(BIN)/python tests/benchmarks/comparison.py
+
+bench-gates: .venv/dev
+	$(BIN)/python tests/benchmarks/gates.py
 
 bench-kills: .venv/dev
 	$(BIN)/python tests/benchmarks/kills.py
@@ -28,6 +55,15 @@ bench-providers: .venv/dev
 
 wire: .venv/dev
 	PYTHONPATH=tests $(BIN)/python -m wire $(FILES)
+
+fuzz: .venv/fuzz/ready
+	$(BIN)/python tests/benchmarks/fuzz_api.py .venv/fuzz/bin/schemathesis
+
+.venv/fuzz/ready: .venv/dev
+	$(PYTHON) -m venv .venv/fuzz
+	.venv/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --group fuzz
+	@touch $@
 
 chaos: .venv/dev
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
@@ -45,8 +81,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(PIP) --group dev
+	$(PIP) --editable ".[capture]" --group dev
 	@touch $@
 
 clean:
-	rm -rf .venv .p2re
+	rm -rf .venv .venv-phoenix .p2re

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from p2re_eval.errors import P2REError
     from p2re_eval.hookspecs import hookimpl
     from p2re_eval.interfaces import Clock, Provider, ProviderContext, ScoringContext
+    from p2re_eval.online import assign, outcome
     from p2re_eval.pipeline import Harness, Settings
     from p2re_eval.prompts.library import PromptLibrary
     from p2re_eval.records import (
@@ -60,6 +61,7 @@ _HOMES = {
     "p2re_eval.scorers": ("scorer",),
     "p2re_eval.store": ("Store", "open_store"),
     "p2re_eval.suites.load": ("load_suite",),
+    "p2re_eval.online": ("assign", "outcome"),
     "p2re_eval.tracing": ("capture", "record_calls", "session", "span", "trace"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -88,10 +90,12 @@ __all__ = [
     "ToolCall",
     "Trace",
     "Usage",
+    "assign",
     "capture",
     "hookimpl",
     "load_suite",
     "open_store",
+    "outcome",
     "record_calls",
     "scorer",
     "session",

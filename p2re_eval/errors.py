@@ -36,6 +36,10 @@ P2REError
 ├── StoreError                 the database
 │   ├── StoreLocked · StoreFull · StoreReadOnly · NotADatabase · NewerSchema · StoreCorrupt
 │   └── NoSuchRecord           nothing has this id
+├── BridgeError                another system could not be synced with
+│   ├── Unreachable            refused, reset or too slow; the next sync goes on where this stopped
+│   └── Refused                it answered no: a wrong key, a wrong address
+├── MalformedSpans             what should be OTLP is something else
 ├── NoBaseline                 nothing to compare an experiment with
 ├── GitError                   git is absent, or does not know the revision
 ├── PluginError                two plug-ins claim a name, or a scorer's signature cannot work
@@ -328,6 +332,33 @@ class StoreCorrupt(StoreError):
 
 class NoSuchRecord(StoreError):
     """Nothing in the database has this id."""
+
+
+class BridgeError(P2REError):
+    """Another system could not be synced with; ``address`` names it."""
+
+    def __init__(self, what: str, *, address: str = "", status: int | None = None) -> None:
+        super().__init__(what)
+        self.address = address
+        self.status = status
+
+
+class Unreachable(BridgeError):
+    """Refused, reset or too slow, after all retries: the next sync goes on where this stopped."""
+
+
+class Refused(BridgeError):
+    """It answered no: ``status`` says how."""
+
+    @property
+    def is_about_content(self) -> bool:
+        """Whether it was what was sent, and not who sent it, where to or when: a smaller request
+        may pass."""
+        return self.status in (400, 413, 422)
+
+
+class MalformedSpans(P2REError):
+    """What should be OTLP is something else."""
 
 
 class NoBaseline(P2REError):

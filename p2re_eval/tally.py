@@ -111,12 +111,12 @@ class Values:
         return stats.mean([total / n for total, n in self._cases.values()])
 
     def interval(self, clusters: Mapping[CaseKey, str]) -> stats.Mean | None:
-        """The mean with its t interval, cluster-robust where cases share a cluster."""
+        """The mean with its interval, cluster-robust where cases share a cluster."""
         if not self._cases:
             return None
         means = [total / n for total, n in self._cases.values()]
         named = [clusters.get(key, key) for key in self._cases] if clusters else None
-        return stats.mean_interval(means, named)
+        return stats.score_interval(means, named)
 
     def add(self, key: CaseKey, value: float) -> None:
         total, n = self._cases.get(key, (0.0, 0))

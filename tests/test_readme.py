@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -156,8 +158,10 @@ def tour(pytester: pytest.Pytester) -> pytest.Pytester:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(body)
     blocks = [body for name, body in _examples().items() if name.endswith(".python")]
-    (pytester.path / "test_routing.py").write_text(blocks[0])
-    (pytester.path / "conftest.py").write_text(textwrap.dedent(blocks[1]))
+    test = next(body for body in blocks if "def test_routing" in body)
+    plugin = next(body for body in blocks if "@hookimpl" in body)
+    (pytester.path / "test_routing.py").write_text(test)
+    (pytester.path / "conftest.py").write_text(textwrap.dedent(plugin))
     pytester.makeini("[pytest]\n")
     return pytester
 
@@ -179,6 +183,48 @@ def test_the_tour_is_understood(tour: pytest.Pytester) -> None:
 def test_the_tour_passes_on_the_embedded_model(tour: pytest.Pytester) -> None:
     """What the README shows works as it stands."""
     tour.runpytest_subprocess("--p2re").assert_outcomes(passed=4)
+
+
+def test_the_api_mounts_as_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An application of somebody else's has the API with these three lines."""
+    pytest.importorskip("fastapi", reason="the extra 'server' is not installed")
+    monkeypatch.chdir(tmp_path)
+    block = next(body for body in _examples().values() if "include_router" in body)
+    made: dict[str, Any] = {}
+    exec(block, made)
+    paths = made["app"].openapi()["paths"]
+    assert {"/api/p2re/traces", "/api/p2re/stats", "/api/p2re/experiments"} <= set(paths)
+
+
+def test_the_examples_of_capture_and_experiments_run(tmp_path: Path) -> None:
+    """One program of the README's own blocks, with the provider class that they speak of."""
+    blocks = [body for name, body in _examples().items() if name.endswith(".python")]
+    mine = [body for body in blocks if "p2re_eval" in body and "scorers" not in body]
+    wanted = ("p2re_eval.capture()", "record_calls(", "p2re_eval.assign(")
+    told = [next(body for body in mine if words in body) for words in wanted]
+    begin = """
+from p2re_eval.online import Online
+from p2re_eval.records import Variant
+from p2re_eval.store import default_path, open_store
+class BaseProvider:
+    def chat(self, messages): return "billing"
+with open_store(default_path()) as store:
+    Online(store).start("tone", [Variant(name="a"), Variant(name="b")], outcome="solved")
+"""
+    end = """
+BaseProvider().chat([{"role": "user", "content": "hi"}])
+with open_store(default_path()) as store:
+    print(*sorted((row.name, row.user) for row in store.list_traces()))
+    print(sum(one.judged for one in Online(store).findings("tone").variants))
+"""
+    environment = {"P2RE_DB": str(tmp_path / "p2re.db"), "PATH": ""}
+    program = "\n".join([begin, *told, end])
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["('BaseProvider.chat', None) ('answer', 'ada')", "1"]
 
 
 def write() -> None:

@@ -14,6 +14,7 @@ _COMMANDS = {
     "capture": "p2re_eval.cli.capture:capture",
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
+    "import": "p2re_eval.cli.imports:imports",
     "feedback": "p2re_eval.cli.feedback:feedback",
     "init": "p2re_eval.cli.init:init",
     "merge": "p2re_eval.cli.merge:merge",
@@ -30,6 +31,7 @@ _COMMANDS = {
     "stats": "p2re_eval.cli.stats:stats",
     "schema": "p2re_eval.cli.schema:schema",
     "serve": "p2re_eval.cli.serve:serve",
+    "sync": "p2re_eval.cli.sync:sync",
     "traces": "p2re_eval.cli.traces:traces",
     "unite": "p2re_eval.cli.keeping:unite",
 }

@@ -30,7 +30,7 @@ def capture(
     quiet: bool,
     command: tuple[str, ...],
 ) -> None:
-    """Run COMMAND and record every call to a model that its Python makes.
+    """Run COMMAND and record the model calls of its Python.
 
     \b
     p2re capture -- python app.py

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 @click.option("--comparisons", type=click.IntRange(min=1), help="Prompts x models x scorers.")
 @click.option("--margin", type=click.FloatRange(0, 1), help="The gate's margin (suite's, or 0.02).")
 @click.option("--confidence", type=click.FloatRange(0.5, 0.9999), help="The gate's confidence.")
-@click.option("--pairs", default=1000, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--pairs", default=1000, show_default=True, type=click.IntRange(min=1), help="How many pairs."
+)
 @click.option("--seed", default=1, show_default=True, help="Another seed, other experiments.")
 @root_option
 @db_option

@@ -14,6 +14,7 @@ from p2re_eval.cli.database import existing_store
 from p2re_eval.cli.experiment_compare import bless, compare, gate
 from p2re_eval.cli.experiment_power import power
 from p2re_eval.cli.experiment_rescore import rescore
+from p2re_eval.cli.online import list_online, online_shown, promote, start, stop
 
 if TYPE_CHECKING:
     from p2re_eval.records import Experiment
@@ -24,10 +25,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def experiments() -> None:
-    """Recorded experiments: list, show, compare, gate, judge again."""
+    """Experiments: recorded passes over suites, and A/B experiments on live traffic."""
 
 
-for command in (bless, compare, gate, power, rescore):
+for command in (bless, compare, gate, power, promote, rescore, start, stop):
     experiments.add_command(command)
 
 
@@ -37,13 +38,17 @@ for command in (bless, compare, gate, power, rescore):
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
 )
-def list_(db: Path | None, as_json: bool, limit: int) -> None:
-    """The newest experiments first."""
+@click.option("--ab", is_flag=True, help="Only the A/B experiments on live traffic.")
+def list_(db: Path | None, as_json: bool, limit: int, ab: bool) -> None:
+    """The newest experiments first, and those on live traffic."""
     from datetime import datetime
 
     from tabulate import tabulate
 
     with existing_store(db) as store:
+        if ab:
+            list_online(store, as_json=as_json)
+            return
         found = store.list_experiments(limit)
     if as_json:
         click.echo(json.dumps([e.model_dump(mode="json") for e in found], indent=2))
@@ -62,6 +67,8 @@ def list_(db: Path | None, as_json: bool, limit: int) -> None:
     click.echo(
         tabulate(rows, headers=["experiment", "started", "status", "runs", "commit", "suites"])
     )
+    with existing_store(db) as store:
+        list_online(store, as_json=False)
 
 
 @experiments.command()
@@ -81,14 +88,17 @@ def list_(db: Path | None, as_json: bool, limit: int) -> None:
 def show(
     experiment: str, db: Path | None, report: Path | None, as_json: bool, stable: bool
 ) -> None:
-    """The report of EXPERIMENT: an id, its beginning, or latest."""
+    """The report of EXPERIMENT: an id, its beginning, latest, or the name of an A/B experiment."""
     import shutil
 
     from p2re_eval.baselines import stored_comparison
     from p2re_eval.report import json_report, summarize, terminal_report, write_report
     from p2re_eval.report.stable import stable as without_what_varies
+    from p2re_eval.report.stable import stable_comparison
 
     with existing_store(db) as store:
+        if report is None and online_shown(store, experiment, as_json=as_json):
+            return
         found = store.read_experiment(experiment)
         comparison = stored_comparison(store, found, Path.cwd())
         results = partial(store.results, found.experiment_id)
@@ -96,6 +106,7 @@ def show(
             if not as_json and (report is None or report.suffix != ".json"):
                 raise click.UsageError("--stable is a form of JSON; add --json, or --report X.json")
             found, results = without_what_varies(found, results)  # type: ignore[assignment]
+            comparison = comparison and stable_comparison(comparison)
         if report is not None:
             write_report(report, found, results, store.read_trace, comparison)
             click.echo(f"report    {report}")

@@ -14,7 +14,9 @@ import click
 
 if TYPE_CHECKING:
     from p2re_eval.baselines import Baseline
+    from p2re_eval.merging import Merged
     from p2re_eval.records import Experiment
+    from p2re_eval.store import Store
 
 
 @click.command()
@@ -49,8 +51,6 @@ def merge(
     from p2re_eval.cli.database import existing_store
     from p2re_eval.clock import SystemClock
     from p2re_eval.merging import merge as merge_stores
-    from p2re_eval.report import headline, summarize, terminal_report, write_report
-    from p2re_eval.report.annotations import wanted_annotations
     from p2re_eval.store import open_store
 
     with ExitStack() as opened:
@@ -65,18 +65,31 @@ def merge(
         merged = merge_stores(
             stores, whole, clock=SystemClock(), baseline=None if baseline is None else chosen
         )
-        experiment, comparison = merged.experiment, merged.comparison
-        results = partial(whole.results, experiment.experiment_id)
-        summary = summarize(results())
-        width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
-        click.echo(
-            terminal_report(experiment, summary, comparison=comparison, color=color, width=width)
-        )
-        for line in wanted_annotations(experiment, summary, Path.cwd(), os.environ):
-            click.echo(line)
-        for report in reports:
-            write_report(report, experiment, results, whole.read_trace, comparison)
-            click.echo(f"report    {report}")
-        click.echo(f"database  {out}  (experiment {experiment.experiment_id[:12]})")
-        if headline(experiment, summary).passed is not True:
-            sys.exit(1)
+        passed = _show(merged, whole, reports)
+        click.echo(f"database  {out}  (experiment {merged.experiment.experiment_id[:12]})")
+    if not passed:
+        sys.exit(1)
+
+
+def _show(merged: Merged, whole: Store, reports: tuple[Path, ...]) -> bool:
+    """Print and write the reports; whether everything passed."""
+    from p2re_eval.report import headline, summarize, terminal_report, write_report
+    from p2re_eval.report.annotations import wanted_annotations
+    from p2re_eval.report.files import append_markdown
+
+    experiment, comparison = merged.experiment, merged.comparison
+    results = partial(whole.results, experiment.experiment_id)
+    summary = summarize(results())
+    width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
+    click.echo(
+        terminal_report(experiment, summary, comparison=comparison, color=color, width=width)
+    )
+    for line in wanted_annotations(experiment, summary, Path.cwd(), os.environ):
+        click.echo(line)
+    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if step_summary:
+        append_markdown(Path(step_summary), experiment, results, comparison)
+    for report in reports:
+        write_report(report, experiment, results, whole.read_trace, comparison)
+        click.echo(f"report    {report}")
+    return headline(experiment, summary).passed is True

@@ -35,7 +35,7 @@ def serve(
     token: str | None,
     open_page: bool,
 ) -> None:
-    """The web app: traces, prompts, experiments and statistics in a browser."""
+    """Traces, prompts, experiments and statistics in a browser."""
     from p2re_eval.server import Access
     from p2re_eval.server import serve as run
     from p2re_eval.server.serve import hosts

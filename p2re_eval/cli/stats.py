@@ -54,7 +54,7 @@ def stats(
     db: Path | None,
     as_json: bool,
 ) -> None:
-    """Calls, tokens, cost, errors, latencies and scores, also of what was pruned."""
+    """Calls, tokens, cost, errors, latencies and scores by group."""
     from p2re_eval.service import Service
     from p2re_eval.store.stat_queries import StatsQuery
 

@@ -50,7 +50,7 @@ def _filters(command: _Command) -> _Command:
 
 @click.group()
 def traces() -> None:
-    """Recorded calls to models: list, search, show, follow, pin, delete."""
+    """Recorded calls to models: list, search, show, tail, pin."""
 
 
 @traces.command("list")

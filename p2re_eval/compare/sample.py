@@ -25,8 +25,8 @@ class Sample:
 
 
 def sample_of(experiment: Experiment, results: Iterable[Result], *, label: str = "") -> Sample:
-    """Results in memory as one side of a comparison; those in quarantine decide nothing."""
-    kept = [result for result in results if result.quarantine is None]
+    """Results in memory as one side of a comparison."""
+    kept = list(results)
     by_case: dict[CaseKey, list[Result]] = {}
     for result in kept:
         by_case.setdefault(case_key(result), []).append(result)

@@ -139,7 +139,7 @@ def _mean_bound(counted: Tally, gate: Gate) -> Reading:
     name = _mean_name(gate)
     if found.low is None or found.high is None:
         return Reading(None, f"{name} of one case has no interval")
-    told = f"the lower bound of {name} is {_shown(found.low, gate)} (95 % t interval up to "
+    told = f"the lower bound of {name} is {_shown(found.low, gate)} (95 % interval up to "
     told += f"{_shown(found.high, gate)}, {name} {_shown(found.value, gate)}) over "
     told += count_text(found.n, "case")
     return Reading(found.low, told + _score_counts(_values(counted, gate)))

@@ -89,7 +89,12 @@ class Against:
             self.reasons[why] = self.reasons.get(why, 0) + n
 
     def follow(self, planned: PlannedRun, result: Result) -> None:
-        """Start the counterpart of a run that has its result, or take that. Raises StoreError."""
+        """Start the counterpart of a run that has its result, or take that. Raises StoreError.
+
+        A run that was not made (budget, early stop) needs none.
+        """
+        if result.outcome == "not_run":
+            return
         try:
             other = self._counterpart(planned)
             prompt = None if other is None else rendered(other, self._harness.library)

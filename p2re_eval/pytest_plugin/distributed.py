@@ -103,8 +103,7 @@ class _Worker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self._session.shard is not None:
-            return  # it has left the gates to the merge
+        self._session.narrow(items)
         gates = [item for item in items if isinstance(item, GateItem)]
         items[:] = [item for item in items if not isinstance(item, GateItem)]
         self._hand("p2re_gates", [_handed(gate) for gate in gates])
@@ -116,6 +115,9 @@ class _Worker:
             shard = self._session.shard
             self._hand("p2re_shard", {"suites": shard.suites, "gates": shard.gates})
         self._hand("p2re_planned", self._session.planned)
+        if self._session.narrowing is not None:
+            narrowing = self._session.narrowing
+            self._hand("p2re_affected", [narrowing.since, narrowing.left_out])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -212,6 +214,9 @@ class _Controller:
             told = json.loads(output.get("p2re_shard", "{}"))
             self._session.shard.suites.update(told.get("suites", {}))
             self._session.shard.gates.update(told.get("gates", {}))
+        if self._session.narrowing is not None and "p2re_affected" in output:
+            narrowing = self._session.narrowing
+            narrowing.since, narrowing.left_out = json.loads(output["p2re_affected"])
         self._session.planned.update(json.loads(output.get("p2re_planned", "{}")))
         self._session.comparing.take_over(json.loads(output.get("p2re_compared", "[0, {}]")))
 

@@ -35,6 +35,12 @@ def add_extent_options(group: pytest.OptionGroup, parser: pytest.Parser) -> None
         "other gate needs them, or the suite says early_stop)",
     )
     group.addoption(
+        "--p2re-affected",
+        action="store_true",
+        help="run only cases whose prompt, partial, row or scorer changed since the baseline "
+        "(--p2re-baseline) or revision (--p2re-against)",
+    )
+    group.addoption(
         "--p2re-shard",
         type=shard,
         metavar="K/N",

@@ -33,6 +33,7 @@ from p2re_eval.pytest_plugin.items import (
     call_report,
     nothing_runs,
 )
+from p2re_eval.pytest_plugin.narrowing import Narrowing
 from p2re_eval.pytest_plugin.options import dollars
 from p2re_eval.pytest_plugin.provenance import Provenance
 from p2re_eval.pytest_plugin.shards import Shard
@@ -89,6 +90,8 @@ class P2RESession:
         share = config.getoption("p2re_shard")
         self.forecast: Forecast | None = None
         self.shard = None if share is None else Shard(*share)
+        self.narrowing = Narrowing(self) if config.getoption("p2re_affected") else None
+        self._narrowed = False
         self.planned: dict[str, int] = {}
         self.comparing = Comparing(self)
         self.comparison: Comparison | None = None
@@ -130,8 +133,18 @@ class P2RESession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.narrow(items)
+
+    def narrow(self, items: list[pytest.Item]) -> None:
+        """Leave what is affected, and this shard's share of it; done once."""
+        if self._narrowed:
+            return
+        self._narrowed = True
+        left_out = [] if self.narrowing is None else self.narrowing.keep(items)
         if self.shard is not None:
-            self.config.hook.pytest_deselected(items=self.shard.keep(items))
+            left_out += self.shard.keep(items)
+        if left_out:
+            self.config.hook.pytest_deselected(items=left_out)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if nothing_runs(self.config) or session.testsfailed:
@@ -278,6 +291,8 @@ class P2RESession:
         if distributed.is_worker(self.config):
             return
         distributed.take_over(self, session)
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._may_be_empty():
+            session.exitstatus = pytest.ExitCode.OK
         if not self.harness.used:
             return
         try:
@@ -288,6 +303,13 @@ class P2RESession:
         if incomplete and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.reports = write_reports(self)
+
+    def _may_be_empty(self) -> bool:
+        """Nothing affected: nothing can be worse. An empty share: the merge wants to know of it."""
+        if self.shard is not None and self.shard.suites and not nothing_runs(self.config):
+            assert self.harness.store
+            return True
+        return self.narrowing is not None and self.narrowing.left_out > 0
 
     def finish_experiment(self) -> None:
         """Write down how the session ended; reports are made from what is on disk.
@@ -328,6 +350,8 @@ class P2RESession:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.forecast is not None:
             show_plan(self, terminalreporter, self.forecast)
+        if self.narrowing is not None and self.narrowing.since:
+            terminalreporter.write_line(self.narrowing.told())
         if self.harness.used:
             summarize_session(self, terminalreporter)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from p2re_eval.errors import P2REError, UsageError
-from p2re_eval.report.files import SUFFIXES, write_report
+from p2re_eval.report.files import SUFFIXES, append_markdown, write_report
 
 if TYPE_CHECKING:
     from p2re_eval.forecast import Forecast
@@ -119,9 +119,5 @@ def _write(session: P2RESession, path: Path) -> None:
 
 
 def _append(session: P2RESession, path: Path) -> None:
-    from p2re_eval.report.markdown import markdown_report
-
     harness = session.harness
-    text = markdown_report(harness.experiment, harness.results, session.comparison)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
+    append_markdown(path, harness.experiment, harness.results, session.comparison)

@@ -43,6 +43,12 @@ from p2re_eval.records.evaluation import (
     Score,
     Session,
 )
+from p2re_eval.records.online import (
+    Assignment,
+    OnlineExperiment,
+    UnitOutcomes,
+    Variant,
+)
 from p2re_eval.records.prompt import (
     Example,
     ImagePart,
@@ -79,6 +85,7 @@ from p2re_eval.records.trace import (
 __all__ = [
     "JSON",
     "MODEL_KINDS",
+    "Assignment",
     "CapturedSpan",
     "Case",
     "Change",
@@ -104,6 +111,7 @@ __all__ = [
     "ModelSettings",
     "Observation",
     "Observed",
+    "OnlineExperiment",
     "Outcome",
     "Part",
     "Place",
@@ -132,7 +140,9 @@ __all__ = [
     "Trace",
     "TraceStatus",
     "Tries",
+    "UnitOutcomes",
     "Usage",
+    "Variant",
     "canonical_json",
     "content_hash",
     "run_key",

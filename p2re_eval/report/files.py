@@ -33,6 +33,20 @@ def write_report(
     _write_whole(path.resolve(), _pieces(suffix, experiment, results_factory, details, comparison))
 
 
+def append_markdown(
+    path: Path,
+    experiment: Experiment,
+    results_factory: Callable[[], Iterable[Result]],
+    comparison: Comparison | None = None,
+) -> None:
+    """Add the Markdown report to a file, as ``$GITHUB_STEP_SUMMARY`` wants it. Raises OSError."""
+    from p2re_eval.report.markdown import markdown_report
+
+    text = markdown_report(experiment, results_factory, comparison)
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+
+
 def _pieces(
     suffix: str,
     experiment: Experiment,

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from p2re_eval.gates import METRICS
-from p2re_eval.records import Evaluation, Experiment, GateVerdict, Result
+from p2re_eval.records import Comparison, Evaluation, Experiment, GateVerdict, Result, Side
 
-_OF_THE_MACHINE = frozenset({"args", "p2re_spent"})
+_SELECTION = frozenset({"p2re_model", "p2re_repeat", "p2re_source", "keyword", "markexpr"})
+"""The settings that say what was run; the others say where, and how it went."""
 
 
 def stable(
     experiment: Experiment, results_factory: Callable[[], Iterable[Result]]
 ) -> tuple[Experiment, Callable[[], Iterator[Result]]]:
     """Both without what varies; lists keep their order."""
-    settings = {k: v for k, v in experiment.settings.items() if k not in _OF_THE_MACHINE}
+    settings = {k: v for k, v in experiment.settings.items() if k in _SELECTION}
     same = experiment.model_copy(
         update={
             "experiment_id": "",
@@ -29,6 +30,27 @@ def stable(
         }
     )
     return same, lambda: (_result(result) for result in results_factory())
+
+
+def stable_comparison(comparison: Comparison) -> Comparison:
+    """The comparison without what varies."""
+    flips = (
+        flip.model_copy(update={"before_trace": None, "after_trace": None})
+        for flip in comparison.flips
+    )
+    return comparison.model_copy(
+        update={
+            "before": _side(comparison.before),
+            "after": _side(comparison.after),
+            "flips": tuple(flips),
+        }
+    )
+
+
+def _side(side: Side) -> Side:
+    figures = side.figures.model_copy(update={"p50_ns": None, "p95_ns": None})
+    update = {"experiment_id": "", "label": "", "started_ns": 0, "figures": figures}
+    return side.model_copy(update=update)
 
 
 def _verdict(verdict: GateVerdict) -> GateVerdict:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from p2re_eval.server.access import COOKIE, Access
 from p2re_eval.server.backend import Backend
 from p2re_eval.server.pages import HEADERS, pages_router
-from p2re_eval.server.problems import problem
+from p2re_eval.server.problems import problem, problem_of
 from p2re_eval.server.router import PREFIX, receiver_over, router_over
 from p2re_eval.store import Store
 
@@ -37,8 +38,18 @@ def create_app(
     app.include_router(router_over(backend))
     app.include_router(receiver_over(backend))
     app.include_router(pages_router())
+    for kind in (StarletteHTTPException, Exception):
+        app.add_exception_handler(kind, _told)
     app.add_middleware(Guard, access=access)
     return app
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """Every error is a problem document; one that nobody meant is told without its details, which
+    the log has."""
+    if isinstance(error, StarletteHTTPException):
+        return problem_of(error)
+    return problem(500, "the server broke on this request; its log says where")
 
 
 class Guard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,8 +11,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.online import Online
+from p2re_eval.online.assigning import Desk
 from p2re_eval.records import Evaluation
 from p2re_eval.server.access import Access
 from p2re_eval.server.problems import ApiProblem
@@ -36,6 +40,7 @@ class Backend:
         self.path = store.path if isinstance(store, Store) else store
         self._service: Service | None = None
         self._project: Project | None = None
+        self._desk: Desk | None = None
         self._lock = threading.Lock()
 
     @property
@@ -54,6 +59,19 @@ class Backend:
         if self._service is None:
             self._service = Service(store)
         return self._service
+
+    @property
+    def online(self) -> Online:
+        """The A/B experiments."""
+        return Online(self.store)
+
+    @property
+    def desk(self) -> Desk:
+        """Where units are assigned: it remembers definitions, so there is one."""
+        with self._lock:
+            if self._desk is None:
+                self._desk = Desk(self.path)
+            return self._desk
 
     @property
     def project(self) -> Project | None:
@@ -87,8 +105,9 @@ class Backend:
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         """Closes what was opened here."""
         yield
-        if self._project is not None:
-            self._project.close()
+        for part in (self._project, self._desk):
+            if part is not None:
+                part.close()
         with self._lock:
             if self._store is not None and self._store is not self._given:
                 self._store.close()
@@ -117,4 +136,12 @@ Writing = Annotated[Backend, Depends(_writing)]
 
 def answer(model: BaseModel, status: int = 200) -> Response:
     """A record as a response; FastAPI would validate what is known to be right."""
-    return Response(model.model_dump_json(), status_code=status, media_type="application/json")
+    return Response(json_text(model), status_code=status, media_type="application/json")
+
+
+def json_text(model: BaseModel) -> str:
+    """The record as JSON; half a character that a model said stays what it is, as an escape."""
+    try:
+        return model.model_dump_json()
+    except PydanticSerializationError:
+        return json.dumps(model.model_dump(mode="json"))

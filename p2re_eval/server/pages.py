@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from p2re_eval.viewer import FILES as VIEWER
 
 HERE = Path(__file__).parent / "static"
+_NOT_PAGES = frozenset({"api", "v1"})
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -75,6 +76,9 @@ def pages_router() -> APIRouter:
         return answer(request, files["icon.svg"])
 
     async def shell(request: Request) -> Response:
+        """For the addresses of pages; what is no page of the API is none of the app either."""
+        if request.path_params.get("section") in _NOT_PAGES:
+            raise HTTPException(404)
         return answer(request, files["index.html"])
 
     for address in ("/", "/{section}", "/{section}/{rest:path}"):

@@ -132,6 +132,8 @@ def _counted(receive: Receive, most: int) -> Receive:
 
 def problem_of(error: Exception) -> Response:
     """The problem document of an exception; one that nobody meant is raised again."""
+    if isinstance(error.__cause__, ApiProblem):
+        error = error.__cause__  # FastAPI wraps what a body raises while it is read
     if isinstance(error, ApiProblem):
         return problem(error.status, error.detail)
     if isinstance(error, RequestValidationError):

@@ -58,6 +58,7 @@ def _bound(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
+        found.listen(128)  # whoever hears the address may connect at once
     except OSError as error:
         found.close()
         what = f"cannot listen on {host}:{port}: {error.strerror or error}"

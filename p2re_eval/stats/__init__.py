@@ -12,6 +12,7 @@ from p2re_eval.stats.multiple import holm
 from p2re_eval.stats.paired import Difference, flip_difference, mean_difference
 from p2re_eval.stats.power import (
     POWER,
+    Design,
     cases_needed,
     chance_variance,
     detectable_drop,
@@ -28,12 +29,14 @@ from p2re_eval.stats.proportions import (
     pass_rate,
     wilson_interval,
 )
+from p2re_eval.stats.scores import score_interval
 
 __all__ = [
     "CONFIDENCE",
     "POWER",
     "RESAMPLES",
     "Agreement",
+    "Design",
     "Difference",
     "Mean",
     "Proportion",
@@ -60,5 +63,6 @@ __all__ = [
     "percentile",
     "percentile_interval",
     "repeats_needed",
+    "score_interval",
     "wilson_interval",
 ]

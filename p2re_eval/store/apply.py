@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from p2re_eval.store import result_writes, span_writes, trace_writes
+from p2re_eval.store import online_queries, result_writes, span_writes, trace_writes
 from p2re_eval.store.jobs import (
     BeginTrace,
     Change,
     FinishExperiment,
     FinishTrace,
+    KeepAssignment,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
@@ -64,3 +65,5 @@ def apply_one(transaction: Transaction, job: Write) -> None:
             job.apply(transaction)
         case SaveSpans():
             span_writes.save_spans(transaction, job.spans)
+        case KeepAssignment():
+            online_queries.keep_assignment(transaction, job.assignment)

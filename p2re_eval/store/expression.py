@@ -133,6 +133,8 @@ class _Parser:
         return nodes[0] if len(nodes) == 1 else Both(tuple(nodes), every=True)
 
     def _negated(self, depth: int) -> Node:
+        if depth > _DEEPEST:
+            raise self.mistake("nested too deep; write it flatter")
         if self._take("not"):
             return Not(self._negated(depth + 1))
         if self._take("("):

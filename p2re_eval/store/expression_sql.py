@@ -26,6 +26,7 @@ from p2re_eval.store.expression import (
 from p2re_eval.store.expression_fields import ALONE, FIELDS, PARTS, Field
 from p2re_eval.store.search import as_query
 
+_LARGEST = 2.0**62
 _UNITS_NS = {
     "ns": 1,
     "us": 1_000,
@@ -248,16 +249,18 @@ class _Compiler:
             raise self.mistake(f"this should be {wanted}", literal.column)
         number = float(literal.value)
         if isinstance(units, dict):
-            return number * units[literal.unit]
+            number *= units[literal.unit]
+        if not abs(number) < _LARGEST:
+            raise self.mistake("no such number is recorded; use a smaller one", literal.column)
         return int(number) if number.is_integer() else number
 
     def moment(self, literal: Literal) -> int:
         try:
-            moment = datetime.fromisoformat(literal.value)
-        except ValueError:
+            seconds = datetime.fromisoformat(literal.value).timestamp()
+        except (ValueError, OverflowError, OSError):
             what = 'this should be a time like "2026-01-31T09:00"'
             raise self.mistake(what, literal.column) from None
-        return round(moment.timestamp() * 1_000_000) * 1000
+        return round(seconds * 1_000_000) * 1000
 
     def choice(self, literal: Literal, field: Field) -> str:
         text = literal.value + literal.unit

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from p2re_eval.records import (
+    Assignment,
     CapturedSpan,
     Evaluation,
     Experiment,
@@ -97,6 +98,14 @@ class SaveSpans:
     write: Literal["save_spans"] = "save_spans"
 
 
+@dataclass(frozen=True, slots=True)
+class KeepAssignment:
+    """A unit's variant in an A/B experiment."""
+
+    assignment: Assignment
+    write: Literal["keep_assignment"] = "keep_assignment"
+
+
 Job: TypeAlias = (
     BeginTrace
     | FinishTrace
@@ -107,6 +116,7 @@ Job: TypeAlias = (
     | SavePromptVersion
     | StartSession
     | SaveSpans
+    | KeepAssignment
 )
 
 

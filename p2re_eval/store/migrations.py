@@ -13,7 +13,9 @@ from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
+from p2re_eval.store.steps.online_tables import add_online_experiments
 from p2re_eval.store.steps.record_tables import add_record_tables
+from p2re_eval.store.steps.sync_ledger import add_sync_ledger
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -32,6 +34,8 @@ STEPS: tuple[Step, ...] = (
     add_capture,
     add_record_tables,
     add_spending_and_quarantine,
+    add_online_experiments,
+    add_sync_ledger,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 

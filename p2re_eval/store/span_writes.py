@@ -73,6 +73,9 @@ def save_spans(transaction: Transaction, spans: Iterable[CapturedSpan]) -> None:
     grown: dict[int, None] = {}
     for one in spans:
         known = _known(transaction, one.span.trace_id)
+        if known is None and one.root:
+            _whole(transaction, one)
+            continue
         if known is None:
             known = _begin(transaction, one)
         if _is_news(transaction, known, one.span):
@@ -89,6 +92,24 @@ def _known(transaction: Transaction, trace_id: str) -> _Known | None:
         (trace_id,),
     ).fetchone()
     return None if found is None else _Known(*found)
+
+
+def _whole(transaction: Transaction, one: CapturedSpan) -> None:
+    """A trace that begins with its root, nearly always a single call: nothing is added up."""
+    trace = _trace(one)
+    row = insert_trace(transaction, trace)
+    if trace.session_id is not None and trace.user is not None:
+        _name_user(transaction, trace.session_id, trace.user)
+    _keep(transaction, row, one, trace)
+
+
+def _keep(transaction: Transaction, row: int, one: CapturedSpan, trace: Trace) -> None:
+    """What a root leaves beside the trace's row."""
+    keep_root(transaction, row, trace, parent_id=one.span.parent_id)
+    if trace.status != "RUNNING":
+        insert_response(transaction, row, None, trace.completion, trace.fault)
+    if one.evaluations:
+        save_evaluations(transaction, one.evaluations)
 
 
 def _begin(transaction: Transaction, one: CapturedSpan) -> _Known:
@@ -130,12 +151,11 @@ def _join(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:
         if known.root and span.span_id != known.root:
             _demote(transaction, known)
         _set_root(transaction, known, one)
-    else:
-        fault = one.fault if span.kind in MODEL_KINDS else None
-        add_span(transaction, known.row, span, fault)
-        if known.adds_up and span.kind in MODEL_KINDS and span.prompt is not None:
-            _name_model(transaction, known, span.prompt.model.id)
-        _inherit(transaction, known, one)
+        return
+    add_span(transaction, known.row, span, one.fault if span.kind in MODEL_KINDS else None)
+    if known.adds_up and span.kind in MODEL_KINDS and span.prompt is not None:
+        _name_model(transaction, known, span.prompt.model.id)
+    _inherit(transaction, known, one)
     keep_exposures(transaction, span.trace_id, one.exposures, span.start_ns)
     save_evaluations(transaction, one.evaluations)
 
@@ -165,9 +185,7 @@ def _set_root(transaction: Transaction, known: _Known, one: CapturedSpan) -> Non
         join_session(transaction, trace.session_id, known.row, trace.start_ns)
     if trace.user is not None and values["session_id"] is not None:
         _name_user(transaction, str(values["session_id"]), trace.user)
-    keep_root(transaction, known.row, trace, parent_id=one.span.parent_id)
-    if trace.status != "RUNNING":
-        insert_response(transaction, known.row, None, trace.completion, trace.fault)
+    _keep(transaction, known.row, one, trace)
 
 
 def _trace(one: CapturedSpan) -> Trace:
@@ -189,6 +207,7 @@ def _trace(one: CapturedSpan) -> Trace:
         metadata=one.metadata,
         attributes=span.attributes,
         events=span.events,
+        exposures=one.exposures,
     )
 
 

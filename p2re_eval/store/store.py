@@ -18,6 +18,7 @@ from p2re_eval.clock import SystemClock
 from p2re_eval.errors import StoreError
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
+    Assignment,
     CapturedSpan,
     Completion,
     Evaluation,
@@ -48,6 +49,7 @@ from p2re_eval.store.jobs import (
     FinishExperiment,
     FinishTrace,
     Job,
+    KeepAssignment,
     SaveEvaluations,
     SavePromptVersion,
     SaveResult,
@@ -60,6 +62,7 @@ from p2re_eval.store.maintenance import Maintenance
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
+from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
 from p2re_eval.store.trace_writes import Transaction, key_column
 from p2re_eval.store.writer import Writer
@@ -174,13 +177,18 @@ class Store:
         """The prompt's version under the next number; one that is known stays as it is."""
         return self._submit(SavePromptVersion(template))
 
-    def save_spans(self, spans: Sequence[CapturedSpan]) -> Future[None]:
+    def save_spans(self, spans: Sequence[CapturedSpan], *, at_once: bool = False) -> Future[None]:
         """Spans that other programs made: the trace grows with them, whatever order they come in.
 
         A span that has ended is not replaced by word that it has begun; one that comes twice is
-        kept once. The trace is RUNNING until its root has ended.
+        kept once. The trace is RUNNING until its root has ended. ``at_once`` is for a caller that
+        waits anyway: it writes in its own thread, when nothing is in the way.
         """
-        return self._submit(SaveSpans(tuple(spans)))
+        return self._submit(SaveSpans(tuple(spans)), at_once=at_once)
+
+    def keep_assignment(self, assignment: Assignment) -> Future[None]:
+        """A unit's variant in an A/B experiment; the first word of it stays."""
+        return self._submit(KeepAssignment(assignment))
 
     def start_session(self, session: Session) -> Future[None]:
         """A conversation; its traces name it by ``session_id``."""
@@ -311,6 +319,14 @@ class Store:
         with explained(self.path):
             yield from experiment_queries.recordings(self._reader(), experiment_id, self.path)
 
+    def sync_ledger(self, target: str) -> SyncLedger:
+        """What another system holds of ours: the cursors and marks of a bridge."""
+        return SyncLedger(target, self.read, self._submit)
+
+    def sync_ledgers(self) -> list[SyncLedger]:
+        """One for each target that was ever synced with."""
+        return [self.sync_ledger(target) for target in self.read(targets)]
+
     def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         """What a query of this room finds on this thread's connection; rows go by column name."""
         with explained(self.path):
@@ -362,11 +378,11 @@ class Store:
         """Open the file for this thread's reads. Raises what is wrong with it."""
         self._reader()
 
-    def _submit(self, job: Write) -> Future[None]:
+    def _submit(self, job: Write, *, at_once: bool = False) -> Future[None]:
         self._refuse_misuse()
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to read only", path=self.path)
-        return self._writer.submit(job)
+        return self._writer.write_at_once(job) if at_once else self._writer.submit(job)
 
     def _reader(self) -> sqlite3.Connection:
         self._refuse_misuse()

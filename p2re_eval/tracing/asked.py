@@ -100,6 +100,7 @@ def _model(attributes: Mapping[str, JSON]) -> ModelSettings:
     asked_for = given.pop("model", None)
     for sent_elsewhere in ("messages", "input", "tools", "contents"):
         given.pop(sent_elsewhere, None)
+    stop = given.pop("stop", None)
     longest = given.pop("max_completion_tokens", given.pop("max_output_tokens", None))
     provider = text(said(attributes, "provider"))
     own = {
@@ -109,7 +110,7 @@ def _model(attributes: Mapping[str, JSON]) -> ModelSettings:
         "top_p": number(said(attributes, "top_p"), given.pop("top_p", None)),
         "max_tokens": count(said(attributes, "max_tokens"), given.pop("max_tokens", None), longest),
         "seed": count(said(attributes, "seed"), given.pop("seed", None)),
-        "stop": texts(said(attributes, "stop") or given.pop("stop", None)) or None,
+        "stop": texts(said(attributes, "stop") or stop) or None,
         "stream": given.pop("stream", None) is True or None,
     }
     try:
@@ -119,8 +120,11 @@ def _model(attributes: Mapping[str, JSON]) -> ModelSettings:
 
 
 def _tools(attributes: Mapping[str, JSON]) -> Iterator[Tool]:
-    for one in numbered(attributes, NAMES["tools"][0]):
+    listed = numbered(attributes, NAMES["tools"][0])
+    for one in listed:
         yield from _tool(parsed(one.get("tool.json_schema", one)))
+    if listed:
+        return  # the other convention says the same tools again
     definitions = parsed(attributes.get(NAMES["tools"][1]))
     for definition in definitions if isinstance(definitions, (list, tuple)) else ():
         yield from _tool(parsed(definition))

@@ -113,7 +113,15 @@ def from_json(value: JSON, *, role: str = "user") -> list[Said]:
     return [_from_mapping(item, role) for item in value if isinstance(item, Mapping)]
 
 
+_PLAIN = {"message.role", "message.content"}
+
+
 def _numbered(one: Mapping[str, JSON]) -> Said:
+    if one.keys() <= _PLAIN:  # nearly every message: nothing else to look for
+        plain = Said(role=str(one.get("message.role") or "user"))
+        plain.text(one.get("message.content"))
+        return plain
+
     def get(name: str) -> JSON:
         return one.get(f"message.{name}", one.get(name))
 

@@ -5,6 +5,7 @@ The only file of this room that imports it (extra ``capture``).
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - see own_provider
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +17,10 @@ from typing import Literal
 
 from p2re_eval.clock import new_span_id, new_trace_id
 from p2re_eval.errors import MissingExtra, UsageError
-from p2re_eval.records import JSON
+from p2re_eval.records import JSON, MODEL_KINDS
 from p2re_eval.store import default_path
 from p2re_eval.tracing.context import belonging
-from p2re_eval.tracing.conventions import about_models
+from p2re_eval.tracing.conventions import about_models, kind_of
 from p2re_eval.tracing.raw import RawEvent, RawSpan
 from p2re_eval.tracing.recorder import LOG, Recorder
 
@@ -112,7 +113,7 @@ class StoreSpanProcessor(SpanProcessor):
         self._open[own.span_id] = _Open(above, known, about)
         if _scope(span) == _LANGCHAIN:
             _RUNNABLE.set(own)
-        elif about and not known:
+        elif not known and _lasts(span):
             recorder.begin(raw_span(span, above, remote_parent=above is not None))
 
     def _above(self, span: ReadableSpan) -> SpanContext | None:
@@ -163,6 +164,13 @@ def raw_span(
     )
 
 
+def _lasts(span: ReadableSpan) -> bool:
+    """Whether a trace is worth showing before its end: an agent is, a single call is not."""
+    attributes = span.attributes or {}
+    single = any(name.startswith("llm.") for name in attributes)
+    return about_models(attributes) and not single and kind_of(attributes) not in MODEL_KINDS
+
+
 def _scope(span: ReadableSpan) -> str:
     return "" if span.instrumentation_scope is None else span.instrumentation_scope.name
 
@@ -184,7 +192,11 @@ class _Ids(IdGenerator):
 
 
 def own_provider(processor: SpanProcessor) -> TracerProvider:
-    """A provider that nobody else sees: every span whole, whatever the environment limits."""
+    """A provider that nobody else sees: every span whole, whatever the environment limits.
+
+    In a forked child the provider uses a thread pool at once, and what was registered first for a
+    fork is called first: without the import above, the pool's lock would still be held there.
+    """
     unlimited = SpanLimits(
         max_attributes=SpanLimits.UNSET,
         max_span_attributes=SpanLimits.UNSET,

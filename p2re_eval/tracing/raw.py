@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from p2re_eval.records import JSON
+
+SpanStatus: TypeAlias = Literal["UNSET", "OK", "ERROR"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class RawSpan:
     parent_id: str | None = None
     end_ns: int | None = None
     attributes: Mapping[str, JSON] = field(default_factory=dict)
-    status: Literal["UNSET", "OK", "ERROR"] = "UNSET"
+    status: SpanStatus = "UNSET"
     status_message: str | None = None
     events: Sequence[RawEvent] = ()
     links: Sequence[Mapping[str, JSON]] = ()

@@ -9,8 +9,9 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from p2re_eval.clock import new_span_id, new_trace_id
-from p2re_eval.records import JSON
+from p2re_eval.records import JSON, MODEL_KINDS
 from p2re_eval.tracing.context import belonging
+from p2re_eval.tracing.conventions import kind_of
 from p2re_eval.tracing.raw import RawEvent, RawSpan
 from p2re_eval.tracing.recorder import Recorder
 
@@ -67,7 +68,8 @@ class OwnStep:
         self._parent_id = None if above is None else above[1]
         self.trace_id = new_trace_id(self._start_ns) if above is None else above[0]
         self.span_id = new_span_id()
-        if above is None and (current := recorder()) is not None:
+        single = kind_of(attributes) in MODEL_KINDS
+        if above is None and not single and (current := recorder()) is not None:
             current.begin(self._raw())
 
     @contextmanager

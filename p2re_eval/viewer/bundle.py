@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
+import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -13,7 +16,7 @@ _MODULES = ("dom", "format", "text", "diff", "chat", "copy", "judge", "template"
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILINE)
 _NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+_LOOK = "\n:root{color-scheme:light dark}body{margin:0}p2re-trace{height:100vh}\n"
 
 
 @cache
@@ -47,13 +50,18 @@ def trace_page(head_json: str, *, title: str, spans: Mapping[str, str], tree_jso
         "document.querySelector('p2re-trace').open({head:async()=>head,tree:async()=>tree,"
         "span:async(id)=>spans[id]});"
     )
+    code = bundle()
+    policy = (
+        f"default-src 'none'; script-src {_allowed(code)} {_allowed(script)}; "
+        f"style-src {_allowed(_LOOK)}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(title)}</title>"
-        "<style>:root{color-scheme:light dark}body{margin:0}p2re-trace{height:100vh}</style>"
-        f"</head><body><p2re-trace></p2re-trace><script>{bundle()}</script>"
+        f"<style>{_LOOK}</style>"
+        f"</head><body><p2re-trace></p2re-trace><script>{code}</script>"
         f"<script>{script}</script></body></html>\n"
     )
 
@@ -65,7 +73,10 @@ def _safe(json_text: str) -> str:
     )
 
 
-def _quoted(text: str) -> str:
-    import json
+def _allowed(text: str) -> str:
+    """How a policy names the one script or style that may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
+
+def _quoted(text: str) -> str:
     return _safe(json.dumps(text))

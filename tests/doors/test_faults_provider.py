@@ -516,10 +516,13 @@ def test_replay_opens_no_socket(project: Any, service: Service) -> None:
     project.run(subprocess=True).assert_outcomes(passed=1)
     log = project.path / "sockets.log"
     assert "socket.connect" in log.read_text()
-    log.unlink()
+    watch = project.path / "conftest.py"
+    watch.unlink()  # p2re record would load it here, in this process
     command = ["record", "suites/support.yaml", "--db", str(project.db)]
     assert CliRunner().invoke(main, command, catch_exceptions=False).exit_code == 0
     asked = len(service.asked)
+    watch.write_text(WATCH)
+    log.unlink()
     replayed = project.run("--p2re-source", "replay", subprocess=True)
     replayed.assert_outcomes(passed=1)
     project.write("prompts/route.yaml", "inputs: {ticket: string}\nprompt: 'new {{ ticket }}'\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from p2re_eval.cli import main
 from p2re_eval.records import Comparison, Experiment
 from p2re_eval.store import open_store
 
@@ -132,6 +135,21 @@ def test_xdist_workers_share_one_other_side(repository: Any) -> None:
         ["Flips since main (*): 6 worse, of 10 cases", "*✗ no_regression*regression:*"]
     )
     assert len(experiments(repository)) == 2
+
+
+def test_shards_merge_both_sides(repository: Any) -> None:
+    """Each machine runs its share of both; the gate decides on the whole, as on one machine."""
+    for number in ("1", "2"):
+        shard = ("--p2re-db", str(repository.path / f"{number}.db"), "--p2re-shard", f"{number}/2")
+        assert repository.run("--p2re-against", "main", *shard).ret == 0
+    arguments = ["merge", "1.db", "2.db", "-o", "whole.db", "--report", "report.json"]
+    with contextlib.chdir(repository.path):
+        merged = CliRunner().invoke(main, arguments)
+    assert merged.exit_code == 1
+    assert ": 6 worse, of 10 cases" in merged.output
+    assert "✗ no_regression" in merged.output
+    found = report(repository)
+    assert (found.cases, found.broke) == (10, 6)
 
 
 def test_a_new_prompt_has_nothing_to_be_compared_with(repository: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,34 @@ def test_shares_differ_by_one_at_most_and_do_not_depend_on_order() -> None:
         assert dealt("suites/a.yaml", units[::-1], 5) == shares
         sizes = [list(shares.values()).count(share) for share in range(5)]
         assert max(sizes) - min(sizes) <= 1
+
+
+def test_an_empty_share_is_a_share(project: Any) -> None:
+    """One case on three machines: two have nothing to do, and the merge knows of them."""
+    project.suite({"one": "billing"}, more="gates: [pass_rate >= 0.9]")
+    project.run()
+    databases = _shards(project, 3)
+    assert len(databases) == 3
+    results = [project.run("--p2re-shard", f"{number}/3") for number in (1, 2, 3)]
+    assert [result.ret for result in results] == [0, 0, 0]
+    assert _p2re("merge", *map(str, databases), "-o", "whole.db").exit_code == 0
+
+
+def test_shards_that_looked_back_are_compared_as_a_whole(project: Any) -> None:
+    """--p2re-against on each machine: the merge has both sides, and the gate its verdict."""
+    project.suite(
+        {f"ticket {n}": "billing" for n in range(10)},
+        answers={"sharp": "technical", ".*": "billing"},
+        more="gates: [no_regression]",
+    )
+    who = ["-c", "user.email=a@example.org", "-c", "user.name=a"]
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "first"]):
+        subprocess.run(["git", *command], cwd=project.path, check=True, capture_output=True)
+    prompt = project.path / "prompts/route.yaml"
+    prompt.write_text(prompt.read_text().replace('"{{ ticket }}"', '"sharp {{ ticket }}"'))
+    databases = _shards(project, 2, "--p2re-against", "HEAD")
+    merged = _p2re("merge", *map(str, databases), "-o", "whole.db", "--report", "whole.md")
+    assert merged.exit_code == 1
+    assert "10 worse, of 10 cases" in merged.output
+    assert "regression: pass_rate" in " ".join(merged.output.split())
+    assert "### Since HEAD" in (project.path / "whole.md").read_text()

@@ -6,10 +6,12 @@ from p2re_eval.server.api import (
     experiments,
     health,
     live,
+    online,
     otlp,
     prompts,
     sessions,
     stats,
+    suites,
     traces,
 )
 
@@ -19,9 +21,11 @@ ROUTERS = (
     traces.router,
     sessions.router,
     prompts.router,
+    online.router,  # before the experiments: its addresses are theirs, but longer
     experiments.router,
     evaluations.router,
     stats.router,
+    suites.router,
     artifacts.router,
     otlp.router,
 )

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from p2re_eval.server.backend import Backend, Reading
+from p2re_eval.server.backend import Backend, Reading, json_text
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.service.looking import TraceItem
 
@@ -46,7 +46,7 @@ async def _events(request: Request, backend: Backend, cursor: int) -> AsyncItera
     while not backend.stopping() and not await request.is_disconnected():
         items, cursor = await asyncio.to_thread(_ended, backend, cursor)
         for item in items:
-            yield f"id: {cursor}\nevent: trace\ndata: {item.model_dump_json()}\n\n"
+            yield f"id: {cursor}\nevent: trace\ndata: {json_text(item)}\n\n"
         if items:
             quiet = 0.0
             continue

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from p2re_eval.records import Span, TraceStatus
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
-from p2re_eval.server.backend import Backend, Reading, Writing, answer
+from p2re_eval.server.backend import Backend, Reading, Writing, answer, json_text
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.looking import TraceHead, TraceItem
@@ -21,6 +21,7 @@ from p2re_eval.store.expression_fields import FIELDS
 from p2re_eval.store.overviews import Facet
 from p2re_eval.store.span_queries import SpanTree
 from p2re_eval.store.trace_search import TraceHit
+from p2re_eval.viewer import trace_page
 
 router = APIRouter(prefix="/traces", tags=["traces"], route_class=ApiRoute)
 
@@ -175,6 +176,33 @@ def find_spans(
 ) -> Response:
     """The spans whose messages, answer or attributes contain it."""
     return answer(FoundSpans(ids=backend.service.looking.find_spans(trace_id, q)))
+
+
+@router.get(
+    "/{trace_id}/export",
+    summary="The trace as one file",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}, "application/json": {}}}},
+)
+def export_trace(
+    backend: Reading, trace_id: Id, form: Annotated[Literal["html", "json"], Query()] = "html"
+) -> Response:
+    """HTML with the viewer inside, which opens without a server; or JSON with every span."""
+    looking = backend.service.looking
+    head = looking.head(trace_id)
+    name = f"trace-{head.trace.trace_id[:12]}.{form}"
+    whole = backend.service.traces.get(head.trace.trace_id)
+    if form == "json":
+        body = json_text(whole)
+    else:
+        spans = {span.span_id: json_text(span) for span in whole.trace.spans}
+        tree = json_text(looking.tree(head.trace.trace_id))
+        shown = head.model_dump(mode="json")
+        flat = json.dumps({**shown.pop("trace"), **shown})
+        body = trace_page(flat, title=head.trace.name, spans=spans, tree_json=tree)
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    kind = "text/html" if form == "html" else "application/json"
+    return Response(body, media_type=kind, headers=disposition)
 
 
 @router.put("/{trace_id}/pin", response_model=Pinned, summary="Keep a trace from retention")

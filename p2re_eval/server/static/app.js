@@ -11,7 +11,7 @@ const SECTIONS = [
 ];
 const PAGES = {
   "traces": "traces", "traces/*": "trace", "sessions": "sessions", "sessions/*": "session", "prompts": "prompts", "prompts/*": "prompt",
-  "experiments": "experiments", "experiments/*": "experiment", "experiments/*/*": "comparison", "evaluations": "evaluations", "stats": "stats", "open": "artifact", "open/*": "artifact",
+  "experiments": "experiments", "experiments/*": "experiment", "experiments/*/*": "comparison", "online/*": "online", "evaluations": "evaluations", "stats": "stats", "open": "artifact", "open/*": "artifact",
 };
 
 export const app = { health: null, leave: null, keys: new Map() };
@@ -44,7 +44,7 @@ async function route() {
   app.leave?.();
   app.leave = null;
   app.keys = new Map();
-  for (const link of nav.children) link.toggleAttribute("aria-current", link.dataset.section === steps[0]);
+  for (const link of nav.children) link.toggleAttribute("aria-current", link.dataset.section === (steps[0] === "online" ? "experiments" : steps[0]));
   for (const link of nav.querySelectorAll("[aria-current]")) link.setAttribute("aria-current", "page");
   main.className = "";
   try {
@@ -70,7 +70,7 @@ function frame() {
     setTheme(dark ? "light" : "dark");
   });
   const database = h("div", { class: "db" });
-  const side = h("div", { class: "side" },
+  const side = h("header", { class: "side" },
     h("a", { class: "brand", href: "/traces", "aria-label": "p2re" }, h("img", { src: "/static/icon.svg", alt: "" }), h("span", {}, "p2re")),
     nav, h("div", { class: "end" }, database, h("div", { class: "row" }, theme, iconButton("Open an address", "external", () => go("/open")), iconButton("Keyboard", "more", showHelp))));
   document.getElementById("app").append(side, main);

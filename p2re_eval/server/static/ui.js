@@ -35,7 +35,7 @@ export function table(columns, rows, { href = null, caption = null, current = nu
   });
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption ?? "Table" }, h("table", {},
     caption ? h("caption", { class: "hush" }, caption) : null,
-    h("thead", {}, h("tr", {}, ...columns.map(([title, , options = {}]) => h("th", { scope: "col", class: options.n ? "n" : null }, title)))),
+    h("thead", {}, h("tr", {}, ...columns.map(([title, , options = {}]) => (title ? h("th", { scope: "col", class: options.n ? "n" : null }, title) : h("td", {}))))),
     h("tbody", {}, ...body)));
 }
 

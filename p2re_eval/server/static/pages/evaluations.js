@@ -15,7 +15,7 @@ export async function show(main, { query, app }) {
   const draw = async () => {
     setQuery(state);
     app.keys = new Map();
-    fill(tabs, Object.entries(TABS).filter(([tab]) => tab !== "queue" || !app.health?.read_only).map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === state.tab), "aria-pressed": String(tab === state.tab), onclick: () => { state.tab = tab; draw(); } }, label)));
+    fill(tabs, Object.entries(TABS).filter(([tab]) => tab !== "queue" || !app.health?.read_only).map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === state.tab), onclick: () => { state.tab = tab; draw(); } }, label)));
     try {
       await { queue, list, agreement }[state.tab](page, state, app, draw);
     } catch (error) {

@@ -25,7 +25,7 @@ export async function show(main, { steps: [id], query, app }) {
     fill(matrix, filters(state, results, (change) => { Object.assign(state, change); setQuery(state); draw(); }), cases(results, state));
     fill(end, cursor && more(load));
   };
-  const facts = [experiment.status.toLowerCase(), wholeMoment(experiment.started_ns), experiment.ended_ns && duration(experiment.ended_ns - experiment.started_ns),
+  const facts = [experiment.experiment_id.slice(0, 12), experiment.status.toLowerCase(), wholeMoment(experiment.started_ns), experiment.ended_ns && duration(experiment.ended_ns - experiment.started_ns),
     experiment.revision && `${experiment.revision.branch ?? ""} ${experiment.revision.commit.slice(0, 8)}${experiment.revision.dirty ? " with changes" : ""}`];
   fill(main, pageHead(experiment.name, { crumbs: [["Experiments", "/experiments"]], end: [share(outcomes), h("a", { class: "button", href: `/traces?${new URLSearchParams({ experiment: experiment.experiment_id })}` }, "Its traces")] }),
     h("div", { class: "page" }, h("p", { class: "soft" }, facts.filter(Boolean).join(" · ")), verdicts(experiment.verdicts), groups, h("section", {}, h("h2", {}, "Cases"), matrix, end)));

@@ -45,7 +45,7 @@ class PromptPage {
   async draw() {
     this._side();
     const tabs = Object.entries(TABS).filter(([tab]) => tab !== "try" || (this.file && !this.app.health?.read_only));
-    fill(this.tabs, tabs.map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === this.tab), "aria-pressed": String(tab === this.tab), onclick: () => this.go({ tab }) }, label)));
+    fill(this.tabs, tabs.map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === this.tab), onclick: () => this.go({ tab }) }, label)));
     try {
       await this[`_${this.tab}`]();
     } catch (error) {
@@ -129,10 +129,13 @@ class PromptPage {
       ["Commit", (one) => h("span", { class: "mono" }, one.commit.slice(0, 8))], ["When", (one) => String(one.date).slice(0, 16).replace("T", " ")], ["Who", (one) => one.author], ["Subject", (one) => one.subject]], entries, { href: (one) => this._href(numbers.has(one.version) ? one.version : one.commit), caption: "Git history" }) : null);
   }
 
+  /** The file as it is, or a version that git has; a version of the database alone cannot run. */
   async _try() {
-    const reference = this.reference === this.file?.version ? "file" : this.reference;
-    const { template } = await this._found(reference);
-    fill(this.body, await trial(this.name, template, reference === "file" ? "" : template.commit ?? "", this.app.health));
+    const chosen = this.reference === "file" ? null : (await this._found()).template;
+    const commit = chosen && chosen.version !== this.file.version ? chosen.commit : null;
+    const template = commit ? chosen : (await this._found("file")).template;
+    const other = chosen && chosen.version !== template.version;
+    fill(this.body, other && h("p", { class: "note" }, "The chosen version is no commit of this project; this is the working file."), await trial(this.name, template, commit ?? "", this.app.health));
   }
 }
 

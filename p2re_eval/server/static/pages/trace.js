@@ -14,6 +14,7 @@ export async function show(main, { steps: [id], query, app }) {
   const viewer = document.createElement("p2re-trace");
   const source = traceSource(id, { readOnly });
   main.replaceChildren(viewer);
+  app.keys.set("Escape", () => go(lastList.href));
   await viewer.open(source, { tab: query.tab, span: query.span ?? null });
   const { trace } = viewer, at = lastList.ids.indexOf(trace.trace_id);
   document.title = `${trace.name} · p2re`;
@@ -22,7 +23,7 @@ export async function show(main, { steps: [id], query, app }) {
     iconButton("Back to the list", "left", () => go(lastList.href)),
     at >= 0 ? iconButton("Trace before in the list ([)", "up", near(-1) ?? undefined, { disabled: !near(-1) }) : null,
     at >= 0 ? iconButton("Trace after in the list (])", "down", near(1) ?? undefined, { disabled: !near(1) }) : null,
-    readOnly ? null : pin(id, trace), readOnly ? null : iconButton("Delete this trace", "trash", () => ask(id)));
+    iconButton("Save as an HTML file", "save", () => { location.href = `/api/p2re/traces/${part(trace.trace_id)}/export`; }), readOnly ? null : pin(id, trace), readOnly ? null : iconButton("Delete this trace", "trash", () => ask(id)));
   viewer.append(tools);
   main.prepend(h("h1", { class: "hush" }, trace.name));
   const kept = { tab: query.tab === "chat" ? "" : query.tab ?? "", span: query.span ?? "" };
@@ -30,7 +31,6 @@ export async function show(main, { steps: [id], query, app }) {
   viewer.addEventListener("p2re-span", (event) => setQuery(Object.assign(kept, { span: event.detail ?? "" })));
   app.keys.set("[", () => near(-1)?.());
   app.keys.set("]", () => near(1)?.());
-  app.keys.set("Escape", () => go(lastList.href));
   app.keys.set("f", () => viewer.focusFind());
   app.keys.set("/", () => viewer.focusFind());
   app.keys.set("c", () => { viewer.otherId = lastList.ids[at + 1] ?? ""; viewer.show("compare"); });

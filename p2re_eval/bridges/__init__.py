@@ -1,0 +1,1 @@
+"""Doors to other systems: each follows the store by its public streams and keeps a ledger there."""

@@ -1,0 +1,1 @@
+"""The bridge to Arize Phoenix: traces, annotations, prompts and experiments, both ways."""

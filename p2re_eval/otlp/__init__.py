@@ -1,0 +1,1 @@
+"""OTLP, the wire form of OpenTelemetry: raw spans as protobuf or JSON, and back."""

@@ -1,0 +1,207 @@
+"""Prompts, sessions, experiments, evaluations, statistics and addresses through the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from p2re_eval.records import Experiment, Result
+
+
+@pytest.fixture
+def experiments(store: Any, record: Any) -> tuple[str, str]:
+    """Two experiments of one case each: it passes, then it fails."""
+    found = []
+    for number, outcome in enumerate(("passed", "failed")):
+        name = f"{number}" * 32
+        started = Experiment(experiment_id=name, name="nightly", started_ns=number)
+        store.start_experiment(started)
+        trace = record.trace(experiment_id=name)
+        evaluation = record.evaluation(trace, passed=outcome == "passed")
+        result = Result(
+            experiment_id=name,
+            item="i",
+            suite="suites/a.yaml",
+            prompt="route",
+            model="m/x",
+            case_id="charge",
+            outcome=outcome,
+            value=float(outcome == "passed"),
+            trace_id=trace.trace_id,
+            evaluations=(evaluation,),
+        )
+        store.save_result(result, [evaluation.model_copy(update={"experiment_id": name})]).result()
+        store.finish_experiment(started.model_copy(update={"status": "COMPLETE"}))
+        found.append(name)
+    return found[0], found[1]
+
+
+def test_prompt_versions_labels_and_diffs(served: Any, record: Any) -> None:
+    record.version("Hello")
+    record.version("Hello again")
+    names = served.get("/prompts").json["items"]
+    assert [(one["name"], one["recorded"]["versions"]) for one in names] == [("route", 2)]
+    moved = served.ask(
+        "PUT", "/api/p2re/prompts/route/labels/production", json_body={"version": "v1"}
+    )
+    assert moved.json["labels"] == ["production"]
+    found = served.get("/prompts/route/versions/production").json
+    assert found["template"]["messages"][0]["content"] == "Hello"
+    both = served.get("/prompts/route/diff?before=v1").json
+    assert both["after"]["messages"][0]["content"] == "Hello again"
+    assert served.get("/prompts/route/labels").json["moves"][0]["number"] == 1
+    gone = served.ask("DELETE", "/api/p2re/prompts/route/labels/production")
+    assert gone.status == 204
+    assert served.get("/prompts/route/versions/production").status == 404
+
+
+def test_a_label_that_reads_like_a_version_is_refused(served: Any, record: Any) -> None:
+    record.version("Hello")
+    answer = served.ask("PUT", "/api/p2re/prompts/route/labels/v7", json_body={"version": "v1"})
+    assert answer.status == 422
+    assert "cannot be a label" in answer.json["detail"]
+
+
+def test_a_session_shows_each_message_once(served: Any, record: Any) -> None:
+    record.trace("billing", session_id="chat-1")
+    record.trace("account", session_id="chat-1", asked="And my password?")
+    session = served.get("/sessions").json["items"][0]
+    assert (session["session_id"], session["traces"], session["cost_usd"]) == ("chat-1", 2, 0.002)
+    turns = served.get("/sessions/chat-1/turns").json["items"]
+    assert [one["content"] for turn in turns for one in turn["messages"]] == [
+        "Route the ticket.",
+        "I was charged twice.",
+        "And my password?",
+    ]
+    assert served.get("/sessions/chat-1").json["totals"]["traces"] == 2
+
+
+def test_experiments_with_results_and_their_comparison(
+    served: Any, experiments: tuple[str, str]
+) -> None:
+    before, after = experiments
+    newest = served.get("/experiments").json["items"]
+    assert [one["experiment_id"] for one in newest] == [after, before]
+    assert served.get("/experiments/latest").json["outcomes"] == {"failed": 1}
+    results = served.get(f"/experiments/{before}/results").json["items"]
+    assert [one["evaluations"][0]["name"] for one in results] == ["equals"]
+    compared = served.get(f"/experiments/{before}/compare/{after}").json
+    assert (compared["cases"], compared["broke"], compared["fixed"]) == (1, 1, 0)
+    assert compared["flips"][0]["case_id"] == "charge"
+
+
+def test_feedback_replaces_itself_and_keeps_its_history(served: Any, record: Any) -> None:
+    trace_id = record.trace().trace_id
+    said = {"trace_id": trace_id, "annotator": "mira", "passed": True}
+    first = served.post("/evaluations/feedback", said)
+    assert first.status == 201
+    served.post("/evaluations/feedback", {**said, "passed": False, "note": "No."})
+    now = served.get(f"/evaluations?trace_id={trace_id}").json["items"]
+    assert [(one["identifier"], one["score"]["passed"]) for one in now] == [("mira", False)]
+    before = served.get(f"/evaluations/history/{trace_id}").json["items"]
+    assert [one["passed"] for one in before] == [True]
+
+
+@pytest.mark.parametrize("said", [{}, {"note": "x", "annotator": " "}, {"value": 1e400}])
+def test_feedback_that_says_nothing_is_refused(served: Any, record: Any, said: Any) -> None:
+    body = {"trace_id": record.trace().trace_id, **said}
+    assert served.post("/evaluations/feedback", body).status == 422
+    assert served.get("/evaluations").json["items"] == []
+
+
+def test_evaluations_made_elsewhere_are_recorded(served: Any, record: Any) -> None:
+    trace_id = record.trace().trace_id
+    body = {"trace_id": trace_id, "name": "bleu", "value": 0.5, "passed": True}
+    made = served.post("/evaluations", body).json
+    found = served.get(f"/evaluations/{made['evaluation_id']}").json
+    assert (found["trace_id"], found["score"]["value"]) == (trace_id, 0.5)
+    assert served.ask("DELETE", f"/api/p2re/evaluations/{made['evaluation_id']}").status == 204
+    assert served.get(f"/evaluations/{made['evaluation_id']}").status == 404
+
+
+def test_agreement_of_two_people(served: Any, record: Any) -> None:
+    for number in range(4):
+        trace_id = record.trace().trace_id
+        for who, passed in (("jonas", True), ("mira", number != 0)):
+            body = {"trace_id": trace_id, "annotator": who, "passed": passed}
+            served.post("/evaluations/feedback", body)
+    (pair,) = served.get("/evaluations/agreement?name=feedback").json["pairs"]
+    assert (pair["traces"], pair["agreed"], pair["share"]) == (4, 3, 0.75)
+    assert pair["kappa"] == 0
+
+
+def test_statistics_say_what_is_unknown(served: Any, record: Any) -> None:
+    record.trace()
+    record.trace(None)
+    report = served.get("/stats?by=model").json
+    (row,) = report["rows"]
+    assert row["key"] == {"model": "openai/gpt-5-mini"}
+    assert (row["traces"], row["errors"], row["priced"], row["cost_usd"]) == (2, 1, 1, 0.001)
+    assert served.get("/stats?by=colour").status == 422
+
+
+def test_any_address_opens_with_what_belongs_to_it(served: Any, record: Any) -> None:
+    template = record.version("Hello")
+    prompt = {"version": template.version}
+    trace = record.trace(session_id="chat-1", prompt=prompt)
+    evaluation = record.evaluation(trace)
+    opened = served.get(f"/artifacts/trace:{trace.trace_id[-32:]}").json
+    assert opened["address"] == f"trace:{trace.trace_id}"
+    assert opened["links"] == [
+        f"prompt:route@{template.version}",
+        "session:chat-1",
+        f"evaluation:{evaluation.evaluation_id}",
+    ]
+    for link in opened["links"]:
+        assert served.get(f"/artifacts/{link}").json["address"] == link
+    wrong = served.get("/artifacts/trail:1")
+    assert (wrong.status, "did you mean 'trace'" in wrong.json["detail"]) == (422, True)
+
+
+def test_health_names_the_file_and_not_its_place(served: Any, record: Any) -> None:
+    record.trace()
+    health = served.get("/health").json
+    assert (health["status"], health["database"], health["newest"]) == ("ok", "p2re.db", 1)
+    assert str(served.store.path.parent) not in served.get("/health").body.decode()
+
+
+def test_an_ab_experiment_from_start_to_promotion(served: Any, record: Any) -> None:
+    record.version("Hello")
+    variants = [{"name": "old"}, {"name": "new", "prompt": "route@v1"}]
+    body = {"name": "greeting", "variants": variants, "outcome": "solved", "effect": 0.2}
+    path = "/experiments/online"
+    assert served.post(path, body).status == 201
+    assert served.post(path, body).status == 422
+    first = served.post(f"{path}/greeting/assign", {"unit": "user-1"}).json
+    again = served.post(f"{path}/greeting/assign", {"unit": "user-1"}).json
+    assert first["variant"]["name"] == again["variant"]["name"]
+    for number in range(20):
+        unit = f"user-{number}"
+        served.post(f"{path}/greeting/assign", {"unit": unit})
+        said = served.post(f"{path}/greeting/outcome", {"unit": unit, "value": number % 2})
+        assert said.status == 204
+    found = served.get(f"{path}/greeting").json
+    assert sum(one["judged"] for one in found["variants"]) == 20
+    assert found["variants"][0]["verdict"] is None
+    promoted = served.post(f"{path}/greeting/promote", {"winner": "new"}).json
+    assert promoted["labels"] == ["production"]
+    (ended,) = served.get(path).json["items"]
+    assert (ended["status"], ended["winner"]) == ("STOPPED", "new")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"variants": [{"name": "a"}]},
+        {"variants": [{"name": "a"}, {"name": "a"}]},
+        {"variants": [{"name": "a"}, {"name": "b", "weight": 0}]},
+        {"effect": 0},
+        {"confidence": 1},
+    ],
+)
+def test_an_ab_experiment_that_cannot_compare_is_refused(served: Any, wrong: Any) -> None:
+    body = {"name": "x", "variants": [{"name": "a"}, {"name": "b"}], "outcome": "o", **wrong}
+    answer = served.post("/experiments/online", body)
+    assert answer.status == 422
+    assert answer.headers["content-type"] == "application/problem+json"

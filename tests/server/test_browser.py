@@ -1,0 +1,348 @@
+"""The web app in a real browser: every page, the keyboard, small and large screens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2re_eval.records import Experiment, GateVerdict, Result
+from p2re_eval.store import open_store
+
+AGENT = f"{0xA9E17:032x}"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: Any, request: Any) -> Iterator[Any]:
+    """A server over a database with a little of everything."""
+    tools = request.config.pluginmanager.get_plugin(str(Path(__file__).parent / "conftest.py"))
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "route.yaml").write_text(
+        'model: {provider: scripted, name: router, extra: {answers: {".*": billing}}}\n'
+        "inputs: {ticket: {type: string, description: What they wrote.}}\n"
+        'messages: [{user: "Route: {{ ticket }}"}]\n'
+    )
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(open_store(folder / "p2re.db"))
+        fill(tools.Record(store), store)
+        app = tools.create_app(store, root=folder, access=tools.Access(write_files=True))
+        yield tools.Served(stack.enter_context(tools.running(app)), store)
+
+
+def fill(record: Any, store: Any) -> None:
+    version = record.version("Route: {{ ticket }}")
+    record.version("Route it: {{ ticket }}")
+    for number in range(30):
+        trace = record.trace(
+            "billing" if number % 3 else "account",
+            session_id=f"chat-{number % 3}" if number % 2 else None,
+            prompt={"version": version.version},
+            tags=("web",),
+        )
+        record.evaluation(trace, "equals", passed=bool(number % 3))
+    record.trace(None, model="local/tiny")
+    record.agent(spans=12)
+    for number, outcome in enumerate(("passed", "failed")):
+        experiment = Experiment(experiment_id=f"{number + 1}" * 32, name="nightly", started_ns=1)
+        store.start_experiment(experiment)
+        trace = record.trace(outcome)
+        result = Result(
+            experiment_id=experiment.experiment_id,
+            item="i",
+            suite="suites/a.yaml",
+            prompt="route",
+            model="openai/gpt-5-mini",
+            case_id="charged-twice",
+            outcome=outcome,  # type: ignore[arg-type]
+            value=float(outcome == "passed"),
+            trace_id=trace.trace_id,
+            inputs_preview='{"ticket": "I was charged twice."}',
+            output_preview=outcome,
+        )
+        store.save_result(result, []).result()
+        verdict = GateVerdict(
+            gate="pass_rate >= 0.9", suite="suites/a.yaml", passed=not number, explanation="so"
+        )
+        ended = experiment.model_copy(update={"status": "COMPLETE", "verdicts": (verdict,)})
+        store.finish_experiment(ended)
+    store.index_everything()
+
+
+PAGES = {
+    "traces": ("/traces", "a.tr"),
+    "trace": (f"/traces/{AGENT}", "p2re-trace .row"),
+    "template": (f"/traces/{1:032x}?tab=template", "p2re-trace .templates"),
+    "sessions": ("/sessions", "tbody tr"),
+    "session": ("/sessions/chat-1", ".turn"),
+    "prompts": ("/prompts", "tbody tr"),
+    "prompt": ("/prompts/route", ".versions li"),
+    "changes": ("/prompts/route?tab=diff", "ins"),
+    "metrics": ("/prompts/route?tab=metrics", "figure"),
+    "try": ("/prompts/route?tab=try&version=file", "textarea"),
+    "experiments": ("/experiments", "tbody tr"),
+    "experiment": (f"/experiments/{'2' * 32}", ".matrix"),
+    "comparison": (f"/experiments/{'1' * 32}/{'2' * 32}", "article"),
+    "evaluations": ("/evaluations", ".queue .message"),
+    "judgements": ("/evaluations?tab=list", "tbody tr"),
+    "agreement": ("/evaluations?tab=agreement", "label"),
+    "stats": ("/stats?window=all", "figure svg rect"),
+    "artifact": (f"/open/trace:{AGENT}", "pre"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_and_is_accessible(world: Any, tab: Any, name: str) -> None:
+    """Nothing is fetched from elsewhere, nothing is logged, and axe-core finds nothing."""
+    path, wait_for = PAGES[name]
+    opened = tab(world)
+    page = opened.open(path, wait_for)
+    opened.shot(f"{name}-light")
+    assert opened.complaints == []
+    assert opened.alien() == []
+    assert page.title().endswith("· p2re")
+    assert page.locator("h1").count() == 1
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("name", ["traces", "trace", "template", "prompt", "comparison", "stats"])
+def test_the_dark_is_accessible_too(world: Any, tab: Any, name: str) -> None:
+    path, wait_for = PAGES[name]
+    opened = tab(world, color_scheme="dark")
+    page = opened.open(path, wait_for)
+    opened.shot(f"{name}-dark")
+    assert violations(page) == []
+
+
+def violations(page: Any) -> list[tuple[str, list[str]]]:
+    """What axe-core finds: names, roles, contrast, landmarks."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
+
+
+def shows(locator: Any, count: int) -> None:
+    """Wait until so many are there (the page's policy forbids waiting by evaluated text)."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_count(count, timeout=15_000)
+
+
+@pytest.mark.parametrize(
+    "name", ["traces", "trace", "stats", "prompt", "experiment", "evaluations"]
+)
+@pytest.mark.parametrize("width", [400, 3840])
+def test_nothing_sticks_out_on_small_and_huge_screens(
+    world: Any, tab: Any, name: str, width: int
+) -> None:
+    path, wait_for = PAGES[name]
+    opened = tab(world, viewport={"width": width, "height": 2160 if width > 1000 else 800})
+    page = opened.open(path, wait_for)
+    opened.shot(f"{name}-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_list_walks_and_opens_by_keyboard(world: Any, tab: Any) -> None:
+    page = tab(world).open("/traces", "a.tr")
+    keys = page.keyboard
+    for key in ("j", "j", "k", "j"):
+        keys.press(key)
+    second = page.locator("a.tr").nth(1)
+    assert page.evaluate("document.activeElement.dataset.id") == second.get_attribute("data-id")
+    keys.press("Enter")
+    page.wait_for_selector("p2re-trace .chat")
+    first = page.url
+    keys.press("]")
+    page.wait_for_url(lambda url: url != first)
+    keys.press("Escape")
+    page.wait_for_selector("a.tr")
+    assert page.url.endswith("/traces")
+    keys.press("g")
+    keys.press("a")
+    page.wait_for_url("**/stats")
+
+
+def test_filters_and_searches_live_in_the_address(world: Any, tab: Any) -> None:
+    page = tab(world).open("/traces", "a.tr")
+    page.get_by_label("Status").select_option("ERROR")
+    shows(page.locator("a.tr"), 1)
+    assert "status=ERROR" in page.url
+    page.reload()
+    shows(page.locator("a.tr"), 1)
+    assert page.get_by_label("Status").input_value() == "ERROR"
+    page.get_by_role("button", name="Clear").click()
+    shows(page.locator("a.tr"), 34)
+
+
+def test_the_search_box_completes_fields_and_values(world: Any, tab: Any) -> None:
+    page = tab(world).open("/traces", "a.tr")
+    shows(page.get_by_label("Model", exact=True).locator("option"), 4)
+    box = page.get_by_role("combobox", name="Search traces")
+    page.keyboard.press("/")
+    page.keyboard.type("mode")
+    page.get_by_role("option", name="model as asked for").wait_for()
+    for key in ("ArrowDown", "Enter", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    assert box.input_value() == "model == "
+    page.keyboard.type('"lo')
+    page.get_by_role("listbox").get_by_role("option", name="local/tiny").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert box.input_value() == 'model == "local/tiny" '
+    page.keyboard.press("Enter")
+    shows(page.locator("a.tr"), 1)
+    box.fill("modle == x")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").get_by_text("did you mean 'model'?").wait_for()
+
+
+def test_new_traces_appear_as_they_end(serve: Any, record: Any, tab: Any) -> None:
+    record.trace()
+    opened = tab(serve())
+    page = opened.open("/traces", "a.tr")
+    shows(page.locator("a.tr"), 1)
+    record.trace("a new one")
+    shows(page.locator("a.tr"), 2)
+    assert page.locator("a.tr").first.get_by_text("a new one").is_visible()
+    page.keyboard.press("l")
+    assert page.get_by_role("button", name="Live").get_attribute("aria-pressed") == "false"
+
+
+def test_columns_are_the_users_choice(world: Any, tab: Any) -> None:
+    page = tab(world).open("/traces", "a.tr")
+    page.get_by_text("Columns").click()
+    page.get_by_role("checkbox", name="Session").check()
+    page.locator("a.tr [data-column=session]:not(:empty)").first.wait_for()
+    page.reload()
+    page.locator("a.tr [data-column=session]:not(:empty)").first.wait_for()
+
+
+def test_spans_open_with_their_own_payload(world: Any, tab: Any) -> None:
+    page = tab(world).open(f"/traces/{AGENT}", "p2re-trace .row")
+    page.get_by_role("treeitem", name="step 2").click()
+    page.get_by_text("a child's answer").wait_for()
+    assert f"span={2:016x}" in page.url
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("tab", name="Attributes", selected=True).wait_for()
+    assert page.get_by_role("cell", name="ERROR").is_visible()
+    page.reload()
+    page.get_by_role("tab", name="Attributes", selected=True).wait_for()
+
+
+def test_the_trace_shows_its_conversation(world: Any, tab: Any) -> None:
+    """Tool calls, their results, images and folded reasoning are all there."""
+    page = tab(world).open(f"/traces/{AGENT}", "p2re-trace .row")
+    assert page.locator("p2re-trace .call-name b").text_content() == "search"
+    assert page.locator("p2re-trace img").get_attribute("src").startswith("data:image/png")
+    assert not page.get_by_text("The tool says so.").is_visible()
+    page.get_by_text("Reasoning, 17 characters").click()
+    assert page.get_by_text("The tool says so.").is_visible()
+    page.get_by_role("button", name="Markdown").click()
+    assert page.locator("p2re-trace strong").text_content() == "charged twice"
+    page.keyboard.press("f")
+    page.keyboard.type("twice")
+    page.get_by_text("2 hits").wait_for()
+
+
+def test_a_trace_is_compared_with_another(world: Any, tab: Any) -> None:
+    page = tab(world).open(f"/traces/{3:032x}?tab=compare", "p2re-trace .compare-bar")
+    page.get_by_label("Trace to compare with").fill(f"{1:032x}")
+    page.get_by_role("button", name="Compare").click()
+    assert page.locator("p2re-trace .pair del").text_content() == "account"
+    assert page.locator("p2re-trace .pair ins").text_content() == "billing"
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("Markdown", "**answer**"),
+        ("curl", "curl 'https://api.openai.com/v1/chat/completions'"),
+        ("Python", "client.chat.completions.create("),
+        ("Suite case", 'inputs: {"ticket":"I was charged twice."}'),
+    ],
+)
+def test_a_trace_is_copied(world: Any, tab: Any, form: str, said: str) -> None:
+    opened = tab(world)
+    opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = opened.open(f"/traces/{1:032x}", "p2re-trace .chat")
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("menuitem", name=form).click()
+    page.get_by_text(f"Copied as {form}").wait_for()
+    assert said in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_feedback_is_given_in_place(serve: Any, record: Any, tab: Any) -> None:
+    served = serve()
+    trace_id = record.trace().trace_id
+    page = tab(served).open(f"/traces/{trace_id}", "p2re-trace .chat")
+    page.get_by_role("button", name="Bad").click()
+    page.get_by_label("Note").fill("Wrong team.")
+    page.get_by_role("button", name="Save feedback").click()
+    page.get_by_text("1 evaluation, 1 failed").wait_for()
+    (found,) = served.get("/evaluations").json["items"]
+    assert (found["kind"], found["score"]["explanation"]) == ("HUMAN", "Wrong team.")
+
+
+def test_labelling_needs_nothing_but_keys(serve: Any, record: Any, tab: Any) -> None:
+    served = serve()
+    for number in range(3):
+        record.trace(f"answer {number}")
+    page = tab(served).open("/evaluations", ".queue .message")
+    page.get_by_text("answer 2").wait_for()
+    for key, shown in (("1", "answer 1"), ("2", "answer 0")):
+        page.keyboard.press(key)
+        page.get_by_text(shown).wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("answer 1").wait_for()
+    page.keyboard.press("1")
+    page.get_by_text("answer 0").wait_for()
+    page.keyboard.press("1")
+    page.get_by_text("Everything here has been labelled.").wait_for()
+    found = served.get("/evaluations?kind=HUMAN").json["items"]
+    assert sorted(one["score"]["passed"] for one in found) == [True, True, True]
+
+
+def test_a_prompt_is_tried_and_saved_as_a_case(world: Any, tab: Any) -> None:
+    page = tab(world).open("/prompts/route?tab=try&version=file", "textarea")
+    page.get_by_label("ticket").fill("I was charged twice.")
+    page.get_by_role("button", name="Show what would be sent").click()
+    page.get_by_text("Route: I was charged twice.").wait_for()
+    page.get_by_role("button", name="Run").click()
+    page.get_by_role("link", name="Open trace").wait_for()
+    page.get_by_role("button", name="Save as case").click()
+    page.get_by_text("Saved to suites/saved/route.yaml").wait_for()
+
+
+def test_a_label_moves(world: Any, tab: Any) -> None:
+    page = tab(world).open("/prompts/route", ".versions li")
+    page.get_by_label("New label").fill("production")
+    page.get_by_role("button", name="Put this label here").click()
+    page.locator(".versions .chip", has_text="production").wait_for()
+    page.get_by_role("button", name="Take production away").click()
+    shows(page.locator(".versions .chip.accent"), 0)
+
+
+def test_a_matrix_filters_by_outcome(world: Any, tab: Any) -> None:
+    page = tab(world).open(f"/experiments/{'2' * 32}", ".matrix")
+    page.get_by_role("button", name="failed 1").click()
+    assert "outcome=failed" in page.url
+    assert page.locator(".matrix tbody tr").count() == 1
+    assert page.get_by_text("not met").is_visible()
+
+
+def test_the_theme_is_kept(world: Any, tab: Any) -> None:
+    page = tab(world, color_scheme="light").open("/traces", "a.tr")
+    shade = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(shade) == "rgb(255, 255, 255)"
+    page.get_by_role("button", name="Light or dark").click()
+    page.reload()
+    page.wait_for_selector("a.tr")
+    assert page.evaluate(shade) == "rgb(19, 21, 23)"
+
+
+def test_a_page_that_is_none_says_so(world: Any, tab: Any) -> None:
+    page = tab(world).open("/nowhere", "[role=alert]")
+    assert "there is no page /nowhere" in page.get_by_role("alert").text_content()
