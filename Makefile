@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo test test-phoenix lint bench bench-ab bench-capture bench-comparison bench-gates
-.PHONY: bench-kills bench-providers chaos clean fuzz wire
+.PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -23,6 +23,9 @@ test-phoenix: .venv/dev .venv-phoenix/bin/phoenix
 .venv-phoenix/bin/phoenix:
 	$(PYTHON) -m venv .venv-phoenix
 	.venv-phoenix/bin/python -m pip install --quiet --disable-pip-version-check "$(PHOENIX)"
+
+bench-phoenix: .venv/dev .venv-phoenix/bin/phoenix
+	$(BIN)/python tests/benchmarks/phoenix.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .

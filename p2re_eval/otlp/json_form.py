@@ -114,8 +114,9 @@ def _value(value: JSON) -> JSON:
 def _whole(value: JSON) -> int:
     try:
         return int(value or 0)
-    except (TypeError, ValueError):
-        raise MalformedSpans(f"not OTLP JSON: '{value}' is no whole number") from None
+    except (TypeError, ValueError, OverflowError):
+        what = f"not OTLP JSON: '{str(value)[:40]}' is no whole number"
+        raise MalformedSpans(what) from None
 
 
 def _id(value: JSON, digits: int) -> str:
