@@ -119,13 +119,14 @@ class Backend:
             raise ApiProblem(403, "this server only shows: it was started with --read-only")
 
 
-def _backend(request: Request) -> Backend:
+# Not plain functions: FastAPI would send each of them to a thread of its own and back.
+async def _backend(request: Request) -> Backend:
     found: Backend = request.state.p2re
     return found
 
 
-def _writing(request: Request) -> Backend:
-    backend = _backend(request)
+async def _writing(request: Request) -> Backend:
+    backend: Backend = request.state.p2re
     backend.may_write()
     return backend
 

@@ -48,7 +48,7 @@ def scores_of(
         (json.dumps(trace_ids),),
     ):
         found.setdefault(row["trace_id"], []).append(
-            ScoreRow(
+            ScoreRow.model_construct(
                 name=row["name"],
                 value=row["value"],
                 label=row["label"],

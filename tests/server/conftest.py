@@ -101,7 +101,7 @@ class Served:
 @contextlib.contextmanager
 def running(app: Any) -> Iterator[int]:
     """A real uvicorn on a free port, stopped when the block ends."""
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     config = uvicorn.Config(
