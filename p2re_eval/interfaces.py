@@ -96,12 +96,14 @@ class ProviderContext:
 @dataclass(frozen=True)
 class Requirements:
     """What a provider reads from outside the prompt: its address, "" for none, and the environment
-    variables, of which calls to that address need one of those in ``needed``."""
+    variables, of which calls to that address need one of those in ``needed``; ``missing`` is the
+    extra that is not installed."""
 
     base_url: str = ""
     variables: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     note: str = ""
+    missing: str = ""
 
 
 ProviderFactory: TypeAlias = Callable[[ProviderContext], Provider]

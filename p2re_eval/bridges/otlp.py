@@ -24,6 +24,7 @@ ADDRESS, HEADERS = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"
 """The variables that every OpenTelemetry exporter reads."""
 TRACES_A_BATCH = 200
 _FEW = 500
+_ALL_SENT = "nothing to do: everything that has ended here was sent"
 _PROTOBUF = {"content-type": "application/x-protobuf"}
 _RESOURCE = {"service.name": "p2re"}
 _TRACES, _SPANS, _EVALUATIONS, _CHANGES, _DROPPED = (
@@ -70,13 +71,13 @@ async def sync_otlp(
     MissingExtra (opentelemetry-proto), StoreError.
     """
     settings, clock = settings.completed(), clock or SystemClock()
-    outcome = Outcome(settings.target, planned=settings.dry)
+    outcome = Outcome(settings.target, planned=settings.dry, when_idle=_ALL_SENT)
     begun_ns = clock.monotonic_ns()
     async with Peer(settings.address, clock, headers=_headers()) as peer:
         export = _Export(store, store.sync_ledger(settings.target), peer, outcome, settings.dry)
         try:
             while await export.step():
-                progress("spans sent", outcome.counts.get("spans_pushed", 0), None)
+                progress("spans sent", outcome.counts.get("spans_sent", 0), None)
         finally:
             outcome.requests = peer.requests
             outcome.duration_ns = clock.monotonic_ns() - begun_ns
@@ -126,9 +127,9 @@ class _Export:
         changed, at[_CHANGES] = self._late_evaluations(
             _CHANGES, self._ledger.evaluations_changed_after, batch, newest.changes
         )
-        await self._send([*spans, *late], self._post_spans, "spans_pushed")
-        await self._send([*new, *changed], self._post_events, "evaluations_pushed")
-        self._outcome.add("traces_pushed", len(batch))
+        await self._send([*spans, *late], self._post_spans, "spans_sent")
+        await self._send([*new, *changed], self._post_events, "evaluations_sent")
+        self._outcome.add("traces_sent", len(batch))
         at[_TRACES] = cursor
         moved = at != self._at
         self._at = {**at, _DROPPED: self._at[_DROPPED]}

@@ -67,6 +67,7 @@ def _is_ready(told: Requirements) -> bool:
     from p2re_eval.providers.keys import is_set
 
     reachable = bool(told.base_url or not told.variables)
+    reachable = reachable and not told.missing
     return reachable and (not told.needed or any(is_set(name) for name in told.needed))
 
 

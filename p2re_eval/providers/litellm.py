@@ -54,7 +54,9 @@ class LiteLLMProvider:
         """Every service has variables of its own."""
         there = importlib.util.find_spec("litellm") is not None
         note = "SERVICE/MODEL, with the variables that LiteLLM documents for the service"
-        return Requirements(note=note if there else f"{note}; pip install 'p2re-eval[litellm]'")
+        if there:
+            return Requirements(note=note)
+        return Requirements(note=f"{note}; pip install 'p2re-eval[litellm]'", missing="litellm")
 
     def check(self, prompt: RenderedPrompt) -> None:
         """Refuse what can never be sent.

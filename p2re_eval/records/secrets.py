@@ -12,10 +12,13 @@ NO_KEYS_IN_FILES = (
     "a key does not belong in a file; put it in the environment (see `p2re providers`)"
 )
 _NAMES = re.compile(
-    r".*api-?key|.*authorization|.*(access|auth|bearer|api|security)-?token|.*secret(-?key)?|"
-    r"password|subscription-?key|credentials?",
+    r".*api-?key|.*access-?key(-?id)?|.*authorization|"
+    r".*(access|auth|bearer|api|security|session)-?token|.*secret(-?key)?|"
+    r"password|subscription-?key|.*credentials?",
 )
-_LOOKS_LIKE_ONE = re.compile(r"(sk|gsk|xai|rk|pk|nvapi|pplx|hf|fw|r8|csk)[-_][A-Za-z0-9_\-]{16,}\Z")
+_LOOKS_LIKE_ONE = re.compile(
+    r"(sk|gsk|xai|rk|pk|nvapi|pplx|hf|fw|r8|csk)[-_][A-Za-z0-9_\-]{16,}\Z|(AKIA|ASIA)[A-Z0-9]{16}\Z"
+)
 _HEADERS = re.compile(r".*headers?")
 
 

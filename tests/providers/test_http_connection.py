@@ -129,6 +129,48 @@ def test_hanging_server_is_given_up_by_the_callers_time_limit(context, ask):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("lost", [True, False], ids=["cancelled", "receiver raises"])
+def test_an_endless_stream_is_closed_when_nobody_wants_more(context, ask, lost):
+    """The server notices: its next bytes go nowhere, and it never fills a buffer of ours."""
+
+    async def run():
+        provider = OpenAIProvider(context)
+        begun, gone = asyncio.Event(), asyncio.Event()
+        sent = 0
+
+        async def talk(reader, writer):
+            nonlocal sent
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+            event = json.dumps({"choices": [{"delta": {"content": "x" * 1000}}]}).encode()
+            try:
+                while True:
+                    writer.write(b"data: " + event + b"\n\n")
+                    await writer.drain()
+                    sent += 1
+            except ConnectionError:
+                gone.set()
+
+        def receive(piece):
+            begun.set()
+            if not lost:
+                raise KeyError("the receiver broke")
+
+        async with _listening(talk) as address:
+            prompt = ask(f"http://{address}/v1", stream=True)
+            call = asyncio.create_task(provider.complete(prompt, on_text=receive))
+            await begun.wait()
+            if lost:
+                call.cancel()
+            with pytest.raises((asyncio.CancelledError, KeyError)):
+                await call
+            await asyncio.wait_for(gone.wait(), 5)
+        await provider.close()
+        return sent
+
+    assert asyncio.run(run()) < 20_000
+
+
 def test_hang_up_before_the_answer_may_be_tried_again(context, ask, serving):
     """The server takes the request and closes."""
     with pytest.raises(ConnectionFailed, match="hung up before it answered") as caught:

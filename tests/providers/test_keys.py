@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from p2re_eval.errors import AuthenticationFailed, DefinitionErrors
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import key_for
+from p2re_eval.providers.keys import key_for, spots
 from p2re_eval.providers.openai import OpenAIProvider
 from p2re_eval.providers.services import OPENAI, service
 from p2re_eval.records import ModelSettings
@@ -196,3 +196,46 @@ def test_key_in_a_suite_file_is_refused_at_its_place(tmp_path):
     with pytest.raises(DefinitionErrors, match=r"say\.yaml:3:\d+: 'extra' holds a key") as caught:
         load_suite(file, root=tmp_path)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"aws_secret_access_key": "x"},
+        {"aws_access_key_id": "x"},
+        {"aws_session_token": "x"},
+        {"vertex_credentials": "{}"},
+        {"anything": "AKIAIOSFODNN7EXAMPLE"},
+    ],
+)
+def test_credentials_of_other_sorts_are_refused_in_files_too(extra):
+    """What LiteLLM or Amazon would take as a key is no setting of a prompt."""
+    with pytest.raises(ValidationError, match="a key does not belong in a file"):
+        ModelSettings(extra=extra)
+
+
+def test_several_keys_stand_with_commas_between_them(monkeypatch, tmp_path):
+    """In the variable or in the file it names; each has a number and none shows."""
+    file = tmp_path / "keys"
+    file.write_text("sk-one-0123456789,sk-two-0123456789\n")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(file))
+    url = "https://api.openai.com/v1"
+    assert [key_for(OPENAI, url, n).secret for n in (0, 1)] == [
+        "sk-one-0123456789",
+        "sk-two-0123456789",
+    ]
+    names = [spot.name for spot in spots(OPENAI, None)]
+    assert names == [f"api.openai.com (OPENAI_API_KEY#{n})" for n in (1, 2)]
+
+
+def test_several_addresses_stand_with_commas_between_them(monkeypatch, context):
+    """Each is the user's own; together they are part of who answers."""
+    vllm = service("vllm")
+    monkeypatch.setenv("VLLM_BASE_URL", "http://b:8000/v1, http://a:8000/v1")
+    assert [spot.name for spot in spots(vllm, None)] == ["b:8000", "a:8000"]
+    provider = OpenAIProvider(context, vllm)
+    model = ModelSettings(provider="vllm", name="m")
+    assert list(provider.lanes(model)) == ["b:8000", "a:8000"]
+    assert provider.identity(model) == "http://a:8000/v1,http://b:8000/v1"
+    assert list(provider.lanes(model.model_copy(update={"base_url": "http://c/v1"}))) == ["c"]

@@ -141,7 +141,9 @@ class Annotations:
             if mark is not None and mark.digest == digest(annotation):
                 continue
             of_trace = traces.get(hex_id(one.trace_id, 32))
-            if of_trace is not None and of_trace.status == "SYNCED":
+            if not root.root_id:  # the trace's own span is still to come
+                waiting.append(_mark(one, "SENT"))
+            elif of_trace is not None and of_trace.status == "SYNCED":
                 ready.append(_Ready(one, annotation))
             elif of_trace is None or of_trace.status == "SENT":
                 waiting.append(_mark(one, "SENT"))
