@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from p2re_eval.records import Experiment, GateVerdict, Result
-from p2re_eval.store import open_store
+from p2re_eval.store import Mark, Position, open_store
 
 AGENT = f"{0xA9E17:032x}"
 
@@ -69,6 +69,9 @@ def fill(record: Any, store: Any) -> None:
         )
         ended = experiment.model_copy(update={"status": "COMPLETE", "verdicts": (verdict,)})
         store.finish_experiment(ended)
+    failed = Mark(kind="trace", local_id="f" * 32, status="FAILED", detail={"why": "too strange"})
+    ledger = store.sync_ledger("phoenix http://127.0.0.1:6006 default")
+    ledger.save(marks=[failed], positions={"traces": Position(watermark=3)}).result()
     store.index_everything()
 
 
@@ -90,6 +93,7 @@ PAGES = {
     "judgements": ("/evaluations?tab=list", "tbody tr"),
     "agreement": ("/evaluations?tab=agreement", "label"),
     "stats": ("/stats?window=all", "figure svg rect"),
+    "sync": ("/sync", "tbody tr"),
     "artifact": (f"/open/trace:{AGENT}", "pre"),
 }
 

@@ -11,6 +11,7 @@ from p2re_eval.server.api import (
     sessions,
     stats,
     suites,
+    sync,
     traces,
 )
 
@@ -24,6 +25,7 @@ ROUTERS = (
     evaluations.router,
     stats.router,
     suites.router,
+    sync.router,
     artifacts.router,
     otlp.router,
 )
