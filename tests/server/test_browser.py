@@ -12,7 +12,7 @@ import pytest
 from p2re_eval.online import Online
 from p2re_eval.online.assigning import Desk
 from p2re_eval.records import Experiment, GateVerdict, Result, Variant
-from p2re_eval.store import open_store
+from p2re_eval.store import Mark, Position, open_store
 
 AGENT = f"{0xA9E17:032x}"
 
@@ -79,6 +79,9 @@ def fill(record: Any, store: Any) -> None:
         name = desk.assign("greeting", unit).variant.name
         desk.outcome("greeting", unit, float(name == "new" or number % 2))
     desk.close()
+    failed = Mark(kind="trace", local_id="f" * 32, status="FAILED", detail={"why": "too strange"})
+    ledger = store.sync_ledger("phoenix http://127.0.0.1:6006 default")
+    ledger.save(marks=[failed], positions={"traces": Position(watermark=3)}).result()
     store.index_everything()
 
 
@@ -101,6 +104,7 @@ PAGES = {
     "judgements": ("/evaluations?tab=list", "tbody tr"),
     "agreement": ("/evaluations?tab=agreement", "label"),
     "stats": ("/stats?window=all", "figure svg rect"),
+    "sync": ("/sync", "tbody tr"),
     "artifact": (f"/open/trace:{AGENT}", "pre"),
 }
 
