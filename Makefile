@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-phoenix lint bench bench-comparison bench-gates bench-kills bench-providers
-.PHONY: bench-phoenix chaos clean fuzz wire
+.PHONY: demo test test-phoenix lint bench bench-ab bench-capture bench-comparison bench-gates
+.PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -34,6 +34,12 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
+
+bench-capture: .venv/dev
+	$(BIN)/python tests/benchmarks/capture.py
+
+bench-ab: .venv/dev
+	$(BIN)/python tests/benchmarks/ab_peeking.py
 
 bench-comparison: .venv/dev
 	$(BIN)/python tests/benchmarks/comparison.py

@@ -10,6 +10,7 @@ from pathlib import Path
 from p2re_eval.errors import MalformedSpans, MissingFile
 from p2re_eval.otlp.json_form import read_json
 from p2re_eval.otlp.protobuf import decoded
+from p2re_eval.otlp.soundness import is_sound
 from p2re_eval.tracing.raw import RawSpan
 
 _LENGTH_BYTES = 4
@@ -34,7 +35,7 @@ def read_file(path: Path) -> Iterator[RawSpan]:
         return
     try:
         for message in _framed(content):
-            yield from decoded(message)
+            yield from _sound(decoded(message))
     except MalformedSpans as error:
         raise MalformedSpans(f"{path}: {error}") from None
 
@@ -62,9 +63,16 @@ def _json_lines(content: bytes, path: Path) -> Iterator[RawSpan]:
 
 def _request(request: object, place: str) -> Iterator[RawSpan]:
     try:
-        yield from read_json(request)
+        yield from _sound(read_json(request))
     except MalformedSpans as error:
         raise MalformedSpans(f"{place}: {error}") from None
+
+
+def _sound(spans: Iterator[RawSpan]) -> Iterator[RawSpan]:
+    for span in spans:
+        if not is_sound(span):
+            raise MalformedSpans("not OTLP: a span has no id or no time; check which file this is")
+        yield span
 
 
 def _framed(content: bytes) -> Iterator[bytes]:

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
 from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.online import Online
+from p2re_eval.online.assigning import Desk
 from p2re_eval.records import Evaluation
 from p2re_eval.server.access import Access
 from p2re_eval.server.problems import ApiProblem
@@ -38,6 +40,7 @@ class Backend:
         self.path = store.path if isinstance(store, Store) else store
         self._service: Service | None = None
         self._project: Project | None = None
+        self._desk: Desk | None = None
         self._lock = threading.Lock()
 
     @property
@@ -56,6 +59,19 @@ class Backend:
         if self._service is None:
             self._service = Service(store)
         return self._service
+
+    @property
+    def online(self) -> Online:
+        """The A/B experiments."""
+        return Online(self.store)
+
+    @property
+    def desk(self) -> Desk:
+        """Where units are assigned: it remembers definitions, so there is one."""
+        with self._lock:
+            if self._desk is None:
+                self._desk = Desk(self.path)
+            return self._desk
 
     @property
     def project(self) -> Project | None:
@@ -89,8 +105,9 @@ class Backend:
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         """Closes what was opened here."""
         yield
-        if self._project is not None:
-            self._project.close()
+        for part in (self._project, self._desk):
+            if part is not None:
+                part.close()
         with self._lock:
             if self._store is not None and self._store is not self._given:
                 self._store.close()

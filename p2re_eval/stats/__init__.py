@@ -12,6 +12,7 @@ from p2re_eval.stats.multiple import holm
 from p2re_eval.stats.paired import Difference, flip_difference, mean_difference
 from p2re_eval.stats.power import (
     POWER,
+    Design,
     cases_needed,
     chance_variance,
     detectable_drop,
@@ -35,6 +36,7 @@ __all__ = [
     "POWER",
     "RESAMPLES",
     "Agreement",
+    "Design",
     "Difference",
     "Mean",
     "Proportion",

@@ -6,6 +6,7 @@ from p2re_eval.server.api import (
     experiments,
     health,
     live,
+    online,
     otlp,
     prompts,
     sessions,
@@ -21,6 +22,7 @@ ROUTERS = (
     traces.router,
     sessions.router,
     prompts.router,
+    online.router,  # before the experiments: its addresses are theirs, but longer
     experiments.router,
     evaluations.router,
     stats.router,

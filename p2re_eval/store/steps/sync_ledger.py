@@ -7,6 +7,7 @@ import sqlite3
 _TABLES = (
     """
     CREATE TABLE sync_ledger (
+      id INTEGER PRIMARY KEY,
       target TEXT NOT NULL,
       kind TEXT NOT NULL,
       local_id TEXT NOT NULL,
@@ -15,8 +16,8 @@ _TABLES = (
       digest TEXT,
       detail TEXT,
       updated_ns INTEGER NOT NULL,
-      PRIMARY KEY (target, kind, local_id)
-    ) WITHOUT ROWID
+      UNIQUE (target, kind, local_id)
+    )
     """,
     "CREATE INDEX sync_ledger_open ON sync_ledger(target, kind, status) WHERE status <> 'SYNCED'",
     """
