@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def read_file(path: Path) -> Iterator[RawSpan]:
         what = f"cannot be read ({error.strerror}); check the path"
         raise MissingFile(what, path=path) from None
     if content.startswith(_GZIP):
-        content = gzip.decompress(content)
+        content = _unzipped(content, path)
     if content.lstrip()[:1] in (b"{", b"["):
         yield from _json(content, path)
         return
@@ -40,10 +41,17 @@ def read_file(path: Path) -> Iterator[RawSpan]:
         raise MalformedSpans(f"{path}: {error}") from None
 
 
+def _unzipped(content: bytes, path: Path) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise MalformedSpans(f"{path}: the gzip file is damaged ({error}); copy it anew") from None
+
+
 def _json(content: bytes, path: Path) -> Iterator[RawSpan]:
     try:
-        whole = json.loads(content)
-    except ValueError:
+        whole = json.loads(content, parse_constant=str)
+    except (ValueError, RecursionError):
         yield from _json_lines(content, path)
         return
     for request in whole if isinstance(whole, list) else [whole]:
@@ -55,8 +63,8 @@ def _json_lines(content: bytes, path: Path) -> Iterator[RawSpan]:
         if not line.strip():
             continue
         try:
-            request = json.loads(line)
-        except ValueError as error:
+            request = json.loads(line, parse_constant=str)
+        except (ValueError, RecursionError) as error:
             raise MalformedSpans(f"{path}:{number}: not JSON ({error}); repair the line") from None
         yield from _request(request, f"{path}:{number}")
 

@@ -1,4 +1,4 @@
-"""The tables of syncing: what another system holds of ours, and which judgements were changed."""
+"""The table of syncing: what another system holds of ours."""
 
 from __future__ import annotations
 
@@ -20,26 +20,10 @@ _TABLES = (
     )
     """,
     "CREATE INDEX sync_ledger_open ON sync_ledger(target, kind, status) WHERE status <> 'SYNCED'",
-    """
-    CREATE TABLE evaluation_changes (
-      id INTEGER PRIMARY KEY AUTOINCREMENT,
-      evaluation INTEGER NOT NULL UNIQUE REFERENCES evaluations(id) ON DELETE CASCADE
-    )
-    """,
-    """
-    CREATE TRIGGER evaluation_changed AFTER UPDATE ON evaluations
-    BEGIN
-      DELETE FROM evaluation_changes WHERE evaluation = new.id;
-      INSERT INTO evaluation_changes(evaluation) VALUES (new.id);
-    END
-    """,
 )
 
 
 def add_sync_ledger(connection: sqlite3.Connection) -> None:
-    """Ids order what is new; a changed judgement keeps its id, so changes have a row of their own.
-
-    The trigger fires on updates only: recording a run pays nothing for it.
-    """
+    """Cursors stand in ``sync_state``, which is there already."""
     for statement in _TABLES:
         connection.execute(statement)
