@@ -133,7 +133,10 @@ def redact(dry_run: bool, db: Path | None) -> None:
 @click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
 @db_option
 def backup(target: Path, db: Path | None) -> None:
-    """Copy the database into FILE while others use it."""
+    """Copy the database into FILE while others use it.
+
+    The copy is checked before it counts.
+    """
     from p2re_eval.service import Service
 
     with existing_store(db) as store:
@@ -146,7 +149,10 @@ def backup(target: Path, db: Path | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @db_option
 def restore(source: Path, yes: bool, db: Path | None) -> None:
-    """Put the backup FILE in the database's place."""
+    """Put the backup FILE in the database's place.
+
+    What was there is kept beside it.
+    """
     from p2re_eval.service import Service
     from p2re_eval.store import default_path, open_store
 

@@ -44,7 +44,10 @@ def start(
     description: str | None,
     db: Path | None,
 ) -> None:
-    """Begin the A/B experiment NAME on live traffic."""
+    """Begin the A/B experiment NAME on live traffic.
+
+    Your code asks assign(NAME, unit) which variant a user gets.
+    """
     from pydantic import ValidationError
 
     from p2re_eval.online import Online
