@@ -112,7 +112,8 @@ def gate(
 ) -> None:
     """Decide gates on the recorded EXPERIMENT again.
 
-    Exit code 1 when one is not met. The gates are those that the suite files have now, so a stricter threshold needs no new run.
+    Exit code 1 when one is not met. The gates are those that the suite files have now, so a
+    stricter threshold needs no new run.
     """
     from p2re_eval.cli.gating import decided, print_verdicts, suites_of
     from p2re_eval.gates import Gate, parse_gate

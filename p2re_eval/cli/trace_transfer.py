@@ -33,8 +33,8 @@ _ONE_TRACE = (".md", ".html", ".json")
 def export(expression: tuple[str, ...], out: Path | None, db: Path | None) -> None:
     """Write traces as JSON lines or Parquet.
 
-    All of them, or those of an expression. JSON lines come back whole with `p2re traces import`. With -o NAME.md, .html or .json the one
-    trace with that ID is written as a document.
+    All of them, or those of an expression. JSON lines come back whole with `p2re traces
+    import`. With -o NAME.md, .html or .json the one trace with that ID is written as a document.
     """
     from p2re_eval.service import Service
 
