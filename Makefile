@@ -68,6 +68,9 @@ fuzz: .venv/fuzz/ready
 chaos: .venv/dev
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
 
+bench-record: .venv/dev
+	$(BIN)/python tests/benchmarks/record.py 1000000
+
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .venv/ready: pyproject.toml constraints.txt

@@ -214,7 +214,9 @@ def log(name: str, folder: Path, db: Path | None, as_json: bool) -> None:
         click.echo(f"'{name}' is in no commit yet; commit it", err=True)
         return
     heads: tuple[str, ...] = ("", "VERSION", "COMMIT", "DATE", "AUTHOR")
-    rows = [(f"v{e.number}", e.short_version, e.commit[:7], e.date[:10], e.author) for e in entries]
+    rows: list[tuple[str, ...]] = [
+        (f"v{e.number}", e.short_version, e.commit[:7], e.date[:10], e.author) for e in entries
+    ]
     if recorded:
         heads += ("CALLS", "PASSED", "COST", "P50", "LABELS")
         rows = [
