@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-phoenix lint bench bench-comparison bench-gates bench-kills bench-providers
-.PHONY: chaos clean fuzz wire
+.PHONY: demo test test-phoenix lint bench bench-ab bench-capture bench-comparison bench-gates
+.PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -24,6 +24,9 @@ test-phoenix: .venv/dev .venv-phoenix/bin/phoenix
 	$(PYTHON) -m venv .venv-phoenix
 	.venv-phoenix/bin/python -m pip install --quiet --disable-pip-version-check "$(PHOENIX)"
 
+bench-phoenix: .venv/dev .venv-phoenix/bin/phoenix
+	$(BIN)/python tests/benchmarks/phoenix.py
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,6 +34,12 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/corridor.py
+
+bench-capture: .venv/dev
+	$(BIN)/python tests/benchmarks/capture.py
+
+bench-ab: .venv/dev
+	$(BIN)/python tests/benchmarks/ab_peeking.py
 
 bench-comparison: .venv/dev
 	$(BIN)/python tests/benchmarks/comparison.py
@@ -58,6 +67,9 @@ fuzz: .venv/fuzz/ready
 
 chaos: .venv/dev
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
+
+bench-record: .venv/dev
+	$(BIN)/python tests/benchmarks/record.py 1000000
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 

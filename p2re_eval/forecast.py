@@ -220,7 +220,7 @@ def _detectable(runs: Iterable[PlannedRun], store: Store | None) -> Iterable[Det
         repeated = min(smallest.values())
         rate = rates.get(suite, ASSUMED_RATE)
         variance = stats.chance_variance(rate, repeated)
-        drop = stats.detectable_drop(variance, len(smallest))
+        drop = stats.detectable_drop(stats.Design(len(smallest), variance, repeated, rate))
         yield Detectable(suite, len(smallest), repeated, rate, suite in rates, drop)
 
 

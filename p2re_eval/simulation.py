@@ -35,8 +35,7 @@ class Cases:
         """The smallest drop that the gate claims to find in these cases; ``None`` when none."""
         variance = stats.mean([stats.chance_variance(p, self.repeats) for p in self.chances])
         drop = stats.detectable_drop(
-            variance,
-            len(self.chances),
+            stats.Design(len(self.chances), variance, self.repeats, self.pass_rate),
             margin=asked.margin,
             confidence=asked.confidence,
             family=self.family,

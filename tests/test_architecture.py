@@ -18,7 +18,6 @@ LAYERS = [
     {"errors"},
     {"records", "interfaces", "hookspecs", "documents", "explain", "clock", "git", "quantities"},
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
-    {"stats_ab"},
     {"plugins", "engine", "tally", "service"},
     {"compare"},
     {"gates", "baselines"},

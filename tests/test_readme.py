@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -194,6 +196,35 @@ def test_the_api_mounts_as_the_readme_shows(
     exec(block, made)
     paths = made["app"].openapi()["paths"]
     assert {"/api/p2re/traces", "/api/p2re/stats", "/api/p2re/experiments"} <= set(paths)
+
+
+def test_the_examples_of_capture_and_experiments_run(tmp_path: Path) -> None:
+    """One program of the README's own blocks, with the provider class that they speak of."""
+    blocks = [body for name, body in _examples().items() if name.endswith(".python")]
+    mine = [body for body in blocks if "p2re_eval" in body and "scorers" not in body]
+    wanted = ("p2re_eval.capture()", "record_calls(", "p2re_eval.assign(")
+    told = [next(body for body in mine if words in body) for words in wanted]
+    begin = """
+from p2re_eval.online import Online
+from p2re_eval.records import Variant
+from p2re_eval.store import default_path, open_store
+class BaseProvider:
+    def chat(self, messages): return "billing"
+with open_store(default_path()) as store:
+    Online(store).start("tone", [Variant(name="a"), Variant(name="b")], outcome="solved")
+"""
+    end = """
+BaseProvider().chat([{"role": "user", "content": "hi"}])
+with open_store(default_path()) as store:
+    print(*sorted((row.name, row.user) for row in store.list_traces()))
+    print(sum(one.judged for one in Online(store).findings("tone").variants))
+"""
+    environment = {"P2RE_DB": str(tmp_path / "p2re.db"), "PATH": ""}
+    program = "\n".join([begin, *told, end])
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["('BaseProvider.chat', None) ('answer', 'ada')", "1"]
 
 
 def write() -> None:

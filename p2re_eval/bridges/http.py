@@ -29,14 +29,20 @@ _TIMEOUT_S = 60.0
 class Answer:
     """What came back with a status that the caller accepts."""
 
+    url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     @property
     def json(self) -> JSON:
-        """The body as JSON; None for an empty one."""
-        return json.loads(self.body) if self.body else None
+        """The body as JSON; None for an empty one. Raises Refused for anything else."""
+        try:
+            return json.loads(self.body) if self.body else None
+        except ValueError:
+            start = " ".join(self.body[:100].decode("utf-8", "replace").split())
+            what = f"{self.url} sent no JSON but '{start}'; check the address"
+            raise Refused(what, address=self.url, status=self.status) from None
 
 
 class Peer:
@@ -144,7 +150,8 @@ class Peer:
                 headers=headers,
                 allow_redirects=False,
             ) as response:
-                return Answer(response.status, response.headers, await response.read())
+                body_there = await response.read()
+                return Answer(self.address + path, response.status, response.headers, body_there)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if attempt < self._attempts:
                 return None

@@ -14,6 +14,9 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 _SHOWN = {
     "traces_pushed": ("trace sent and seen there", "traces sent and seen there"),
     "spans_pushed": ("span sent and seen there", "spans sent and seen there"),
+    "traces_sent": ("trace sent and accepted there", "traces sent and accepted there"),
+    "spans_sent": ("span sent and accepted there", "spans sent and accepted there"),
+    "evaluations_sent": ("later evaluation sent", "later evaluations sent"),
     "spans_pulled": ("span imported", "spans imported"),
     "evaluations_pushed": ("evaluation written there", "evaluations written there"),
     "evaluations_pulled": ("annotation imported", "annotations imported"),
@@ -42,6 +45,7 @@ class Outcome:
 
     target: str
     planned: bool = False
+    when_idle: str = "nothing to do: both sides hold the same"
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -74,5 +78,5 @@ class Outcome:
             if what in self.counts
         ]
         if not said and not self.failures:
-            said = ["nothing to do: both sides hold the same"]
+            said = [self.when_idle]
         return [*said, *self.notes, *(f"failed: {why}" for why in self.failures)]

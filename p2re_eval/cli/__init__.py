@@ -10,22 +10,30 @@ import click
 from p2re_eval.errors import P2REError
 
 _COMMANDS = {
+    "backup": "p2re_eval.cli.keeping:backup",
     "capture": "p2re_eval.cli.capture:capture",
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
     "import": "p2re_eval.cli.imports:imports",
+    "feedback": "p2re_eval.cli.feedback:feedback",
     "init": "p2re_eval.cli.init:init",
     "merge": "p2re_eval.cli.merge:merge",
     "models": "p2re_eval.cli.models:models",
+    "open": "p2re_eval.cli.open:open_",
     "prompts": "p2re_eval.cli.prompts:prompts",
+    "prune": "p2re_eval.cli.keeping:prune",
     "providers": "p2re_eval.cli.providers:providers",
     "record": "p2re_eval.cli.record:record",
+    "redact": "p2re_eval.cli.keeping:redact",
+    "restore": "p2re_eval.cli.keeping:restore",
     "run": "p2re_eval.cli.run:run",
+    "sessions": "p2re_eval.cli.sessions:sessions",
     "stats": "p2re_eval.cli.stats:stats",
     "schema": "p2re_eval.cli.schema:schema",
     "serve": "p2re_eval.cli.serve:serve",
     "sync": "p2re_eval.cli.sync:sync",
     "traces": "p2re_eval.cli.traces:traces",
+    "unite": "p2re_eval.cli.keeping:unite",
 }
 
 

@@ -77,6 +77,7 @@ def examine(root: Path, db: Path | None) -> Iterator[Finding]:
     yield from _suites(root, plugins)
     yield from _providers(root, plugins)
     yield from _database(db)
+    yield from _secrets()
 
 
 def _print(findings: list[Finding]) -> None:
@@ -235,6 +236,23 @@ def _database(db: Path | None) -> Iterator[Finding]:
         yield Finding("database", "file", "broken", str(error))
         return
     yield from _health(path, health)
+
+
+def _secrets() -> Iterator[Finding]:
+    from p2re_eval.report.trace_document import trace_document
+    from p2re_eval.service.canary import planted_and_found
+
+    try:
+        found = planted_and_found(trace_document)
+    except (P2REError, OSError) as error:
+        yield Finding("database", "secrets", "broken", str(error))
+        return
+    if not found:
+        yield Finding("database", "secrets", "ok", "a planted one is in no file, log or export")
+        return
+    advice = "unset P2RE_REDACT_DEFAULTS, then rewrite what was recorded with `p2re redact`"
+    where = "\n".join(f"found in {place}" for place in found)
+    yield Finding("database", "secrets", "broken", f"a planted one gets to disk; {advice}\n{where}")
 
 
 def _health(path: Path, health: StoreHealth) -> Iterator[Finding]:

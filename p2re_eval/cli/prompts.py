@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p2re_eval.cli.options import db_option
 from p2re_eval.errors import DefinitionErrors, UsageError
 
 if TYPE_CHECKING:
@@ -197,21 +198,56 @@ def diff(
 @prompts.command()
 @click.argument("name")
 @_folder
+@db_option
 @_json
-def log(name: str, folder: Path, as_json: bool) -> None:
-    """The versions of NAME in git, newest first."""
+def log(name: str, folder: Path, db: Path | None, as_json: bool) -> None:
+    """The versions of NAME in git, and what was recorded of each."""
+    from p2re_eval.cli.prompt_labels import recorded_cells, recorded_versions
+
     entries = _library(folder).history(name)
+    recorded = recorded_versions(name, db)
     if as_json:
-        click.echo(_as_json([entry.model_dump(mode="json") for entry in entries]))
+        shown = [e.model_dump(mode="json") | {"recorded": recorded.get(e.version)} for e in entries]
+        click.echo(_as_json(shown))
         return
     if not entries:
         click.echo(f"'{name}' is in no commit yet; commit it", err=True)
         return
-    rows = [
-        (f"v{e.number}", e.short_version, e.commit[:7], e.date[:10], e.author, e.subject)
-        for e in entries
+    heads: tuple[str, ...] = ("", "VERSION", "COMMIT", "DATE", "AUTHOR")
+    rows: list[tuple[str, ...]] = [
+        (f"v{e.number}", e.short_version, e.commit[:7], e.date[:10], e.author) for e in entries
     ]
-    click.echo(_columns(("", "VERSION", "COMMIT", "DATE", "AUTHOR", "SUBJECT"), rows))
+    if recorded:
+        heads += ("CALLS", "PASSED", "COST", "P50", "LABELS")
+        rows = [
+            (*row, *recorded_cells(recorded.get(e.version)))
+            for row, e in zip(rows, entries, strict=True)
+        ]
+    whole = [(*row, e.subject) for row, e in zip(rows, entries, strict=True)]
+    click.echo(_columns((*heads, "SUBJECT"), whole))
+
+
+@prompts.command()
+@click.argument("name")
+@click.argument("label", required=False)
+@click.argument("version", default="")
+@click.option("--remove", is_flag=True, help="Take the label away.")
+@_folder
+@db_option
+def label(
+    name: str, label: str | None, version: str, remove: bool, folder: Path, db: Path | None
+) -> None:
+    """Put LABEL on a version of NAME (default: the file as it is now).
+
+    VERSION is v3, a git revision, or the beginning of a version. Without LABEL: where the labels of
+    NAME have been.
+    """
+    from p2re_eval.cli.prompt_labels import label_history, move_label
+
+    if label is None:
+        label_history(name, db)
+    else:
+        move_label(_library(folder), f"{name}@{version}".rstrip("@"), label, db, remove=remove)
 
 
 def _library(folder: Path) -> PromptLibrary:

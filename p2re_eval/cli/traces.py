@@ -15,6 +15,7 @@ from p2re_eval.cli.options import db_option, json_option, moment_of
 from p2re_eval.cli.trace_edits import delete, pin, tag
 from p2re_eval.cli.trace_search import search
 from p2re_eval.cli.trace_text import conversation, ending, head, line, table
+from p2re_eval.cli.trace_transfer import export, import_
 
 if TYPE_CHECKING:
     from p2re_eval.store import Store, TraceFilter, TraceRow
@@ -146,5 +147,5 @@ def _followed(store: Store, wanted: TraceFilter, lines: int) -> Iterator[TraceRo
             time.sleep(_POLL_S)
 
 
-for _command in (search, pin, tag, delete):
+for _command in (search, pin, tag, delete, export, import_):
     traces.add_command(_command)

@@ -160,8 +160,8 @@ class Caller:
         return vectors
 
     def limits(self) -> dict[str, JSON]:
-        """What came of each lane: calls in flight asked for and reached, cuts, and why it was
-        closed."""
+        """Where not everything went as asked: calls in flight asked for and reached, cuts, and why
+        nothing more was sent."""
         logs = [line.log() for line in self._lines.values()]
         return {name: told for log in logs for name, told in log.items()}
 

@@ -165,8 +165,9 @@ class Line:
         self._let_in()
 
     def log(self) -> dict[str, JSON]:
-        """What came of each lane that was used."""
-        return {lane.name: lane.log(self.most) for lane in self.lanes.values() if lane.reached}
+        """The lanes on which not everything went as asked: those that were cut or closed."""
+        strained = (lane for lane in self.lanes.values() if lane.cuts or lane.closed)
+        return {lane.name: lane.log(self.most) for lane in strained}
 
     def _enter(self, lane: Lane) -> None:
         self._in_flight += 1

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from p2re_eval import stats
 from p2re_eval.compare import Match
-from p2re_eval.gates.gate import Gate, NoRegression
+from p2re_eval.gates.gate import NO_BASELINE, Gate, NoRegression
 from p2re_eval.quantities import (
     change_text,
     count_text,
@@ -22,7 +22,6 @@ from p2re_eval.quantities import (
 )
 from p2re_eval.records import Delta, GateVerdict, Judgement
 
-NO_BASELINE = "there is nothing to compare with; give --p2re-baseline or --p2re-against"
 _SLACK = 1e-12
 _WORST_FIRST: tuple[Judgement, ...] = (
     "regression",
@@ -142,14 +141,11 @@ def _moved(delta: Delta) -> str:
 def _unsettled(delta: Delta, asked: NoRegression) -> str:
     rate = delta.metric == "pass_rate"
     margin = f"{asked.margin * 100:g} points" if rate else f"{asked.margin:g}"
-    variance = _variance(delta)
+    design = stats.Design(
+        max(delta.cases, 1), _variance(delta), delta.repeats, delta.before if rate else None
+    )
     drop = stats.detectable_drop(
-        variance,
-        max(delta.cases, 1),
-        margin=asked.margin,
-        confidence=asked.confidence,
-        family=delta.family,
-        whole_cases=rate,
+        design, margin=asked.margin, confidence=asked.confidence, family=delta.family
     )
     text = f"a loss of more than {margin} cannot be ruled out; "
     if drop is None:
@@ -157,7 +153,7 @@ def _unsettled(delta: Delta, asked: NoRegression) -> str:
     else:
         size = f"{drop * 100:.0f} points" if rate else f"{drop:.2g}"
         text += f"{count_text(delta.cases, 'case')} show a drop from {size} on"
-    return text + _settled_by(delta, asked, variance)
+    return text + _settled_by(delta, asked, design)
 
 
 def _variance(delta: Delta) -> float:
@@ -165,21 +161,16 @@ def _variance(delta: Delta) -> float:
     return max((delta.sd or 0.0) ** 2, 1 / max(delta.cases, 1))
 
 
-def _settled_by(delta: Delta, asked: NoRegression, variance: float) -> str:
+def _settled_by(delta: Delta, asked: NoRegression, design: stats.Design) -> str:
     cases = stats.cases_needed(
-        variance, asked.margin, confidence=asked.confidence, family=delta.family
+        design.variance, asked.margin, confidence=asked.confidence, family=delta.family
     )
     if cases is None:
         return ""
     text = f"; about {_rounded(max(cases, delta.cases + 1))} cases"
     if delta.within is not None:
         repeats = stats.repeats_needed(
-            variance,
-            delta.within,
-            delta.repeats,
-            delta.cases,
-            asked.margin,
-            confidence=asked.confidence,
+            design, delta.within, asked.margin, confidence=asked.confidence
         )
         if repeats is not None and repeats > delta.repeats:
             text += f", or {_rounded(repeats)} repeats of these,"

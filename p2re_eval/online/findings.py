@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Literal
 
 from p2re_eval.records import OnlineExperiment, Record, UnitOutcomes
-from p2re_eval.stats import wilson_interval
-from p2re_eval.stats_ab import (
+from p2re_eval.stats import mean_interval, wilson_interval
+from p2re_eval.stats.online import (
     SRM_ALARM,
     Sample,
     always_valid,
@@ -102,7 +100,7 @@ def _finding(
     experiment: OnlineExperiment,
     confidence: float,
 ) -> Finding:
-    interval = _interval(own, experiment.confidence)
+    interval = _interval(units, own, experiment.confidence)
     finding = Finding(
         variant=units.variant,
         assigned=units.assigned,
@@ -128,13 +126,11 @@ def _finding(
     )
 
 
-def _interval(own: Sample, confidence: float) -> tuple[float, float] | None:
-    """Wilson's of a share; of a mean the normal one, from 2 outcomes."""
+def _interval(units: UnitOutcomes, own: Sample, confidence: float) -> tuple[float, float] | None:
+    """Wilson's of a share, Student's of a mean; None where there is nothing to tell it from."""
     if own.n == 0:
         return None
     if own.binary:
         return wilson_interval(round(own.mean * own.n), own.n, confidence)
-    if own.n < 2:
-        return None
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(own.variance / own.n)
-    return own.mean - half, own.mean + half
+    found = mean_interval(units.outcomes, confidence=confidence)
+    return None if found.low is None or found.high is None else (found.low, found.high)

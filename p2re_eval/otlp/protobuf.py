@@ -94,6 +94,15 @@ def rejected(body: bytes) -> tuple[int, str]:
     return int(answer.partial_success.rejected_spans), answer.partial_success.error_message
 
 
+def accepted(refused: int = 0, why: str = "") -> bytes:
+    """A receiver's answer: nothing to say, or how many spans it refused. Raises MissingExtra."""
+    answer = _messages().service.ExportTraceServiceResponse()
+    if refused:
+        answer.partial_success.rejected_spans = refused
+        answer.partial_success.error_message = why
+    return bytes(answer.SerializeToString())
+
+
 class _Messages:
     """The generated classes, imported when first needed."""
 
@@ -228,4 +237,6 @@ def _plain(value: AnyValue) -> JSON:
         return _mapping(value.kvlist_value.values)
     if kind == "bytes_value":
         return value.bytes_value.hex()
+    if kind == "double_value" and not math.isfinite(value.double_value):
+        return str(value.double_value)  # JSON has neither nan nor infinity
     return None if kind is None else getattr(value, kind)

@@ -196,8 +196,10 @@ class GateItem(pytest.Item):
 
 
 def nothing_runs(config: pytest.Config) -> bool:
-    """Whether pytest only looks: --collect-only, --setup-only and --setup-plan call no model."""
-    return any(config.getoption(name, False) for name in ("collectonly", "setuponly", "setupplan"))
+    """Whether pytest only looks: --collect-only, --setup-only, --setup-plan and --p2re-plan call no
+    model."""
+    looking = ("collectonly", "setuponly", "setupplan", "p2re_plan")
+    return any(config.getoption(name, False) for name in looking)
 
 
 def _session(item: pytest.Item) -> P2RESession:

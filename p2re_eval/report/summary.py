@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from p2re_eval.errors import OverBudget
 from p2re_eval.quantities import count_text
 from p2re_eval.records import Experiment, Outcome, Record, Result
 from p2re_eval.stats import Proportion, wilson_interval
@@ -126,7 +127,8 @@ class Miss(Record):
 class Summary(Record):
     """An experiment in figures. ``misses`` holds the first cases of each outcome, failed first;
     ``missed_cases`` counts them all. ``quarantine`` holds the cases that decide nothing, with the
-    first result that did not pass where there is one."""
+    first result that did not pass where there is one; ``refused`` is the first run that was not
+    made for want of money."""
 
     figures: Figures
     rows: tuple[Row, ...]
@@ -135,6 +137,7 @@ class Summary(Record):
     missed_cases: int
     misses: tuple[Miss, ...] = Field(default=(), exclude=True)
     quarantine: tuple[Miss, ...] = Field(default=(), exclude=True)
+    refused: Result | None = Field(default=None, exclude=True)
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,7 @@ class _Counting:
         self._misses: dict[Outcome, dict[CaseKey, tuple[Result, int]]] = {o: {} for o in _MISSED}
         self._missed: set[CaseKey] = set()
         self._aside: dict[CaseKey, Miss] = {}
+        self._refused: Result | None = None
 
     def add(self, result: Result) -> None:
         self._all.add(result)
@@ -251,6 +255,9 @@ class _Counting:
         row[0].add(result)
         if result.prompt_version is not None:
             row[1].setdefault(result.prompt_version)
+        fault = result.fault
+        if fault is not None and fault.kind == OverBudget.kind and self._refused is None:
+            self._refused = result
         if result.quarantine is not None:
             self._set_aside(result)
         elif result.outcome in self._misses:
@@ -294,6 +301,7 @@ class _Counting:
             missed_cases=len(self._missed),
             misses=tuple(self._all_misses()),
             quarantine=tuple(self._aside.values()),
+            refused=self._refused,
         )
 
     def _all_rows(self) -> tuple[Row, ...]:

@@ -26,6 +26,7 @@ from p2re_eval.report.wording import (
     limits_text,
     quarantine_text,
     reasons,
+    refused_text,
     revision_text,
     saved_text,
     sum_text,
@@ -187,14 +188,18 @@ class _Page(Page):
     def footer(self, experiment: Experiment, summary: Summary) -> None:
         facts = [("answers", answers_text(summary)), ("tokens", tokens_used_text(summary))]
         facts += [("cost", cost_text(summary)), ("budget", budget_text(experiment))]
-        facts += [("saved", saved_text(summary)), ("revision", revision_text(experiment))]
+        facts += [
+            ("not run", refused_text(summary)),
+            ("saved", saved_text(summary)),
+            ("revision", revision_text(experiment)),
+        ]
         facts += [("limits", text) for text in limits_text(experiment)]
         facts.append(("again", again(experiment)))
         self.lines.append("")
         for name, fact in facts:
             if fact is not None:
                 label = self.paint(f"{name:<9}", "dim")
-                cut = None if name in {"again", "limits"} else self.width - 10
+                cut = None if name in {"again", "limits", "not run"} else self.width - 10
                 self.lines.append(f"{label} {one_line(fact, cut)}")
 
     def _where(self, prompt: str, model: str) -> str:

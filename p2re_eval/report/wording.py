@@ -110,6 +110,12 @@ def budget_text(experiment: Experiment) -> str | None:
     return f"{money_text(spent)} of {money_text(limit)} spent"
 
 
+def refused_text(summary: Summary) -> str | None:
+    """Why runs were not made, by the first of them; ``None`` when money was no matter."""
+    result = summary.refused
+    return None if result is None or result.fault is None else result.fault.message
+
+
 def saved_text(summary: Summary) -> str | None:
     """What early stop left out; ``None`` when nothing."""
     figures = summary.figures

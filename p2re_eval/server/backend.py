@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,12 +15,17 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
 from p2re_eval.clock import SystemClock, new_trace_id
+from p2re_eval.online import Online
+from p2re_eval.online.assigning import Desk
 from p2re_eval.records import Evaluation
 from p2re_eval.server.access import Access
 from p2re_eval.server.problems import ApiProblem
 from p2re_eval.server.project import Project
 from p2re_eval.service import Service
 from p2re_eval.store import Store, open_store
+from p2re_eval.store.overviews import Facet
+
+_FACETS_FOR_S = 5
 
 
 class Backend:
@@ -38,6 +44,8 @@ class Backend:
         self.path = store.path if isinstance(store, Store) else store
         self._service: Service | None = None
         self._project: Project | None = None
+        self._desk: Desk | None = None
+        self._facets: tuple[float, dict[str, list[Facet]]] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -56,6 +64,26 @@ class Backend:
         if self._service is None:
             self._service = Service(store)
         return self._service
+
+    def facets(self) -> dict[str, list[Facet]]:
+        """Values to filter by, as of a few seconds ago: every visit asks, and it looks at much."""
+        now = time.monotonic()
+        if self._facets is None or now > self._facets[0]:
+            self._facets = (now + _FACETS_FOR_S, self.service.looking.facets())
+        return self._facets[1]
+
+    @property
+    def online(self) -> Online:
+        """The A/B experiments."""
+        return Online(self.store)
+
+    @property
+    def desk(self) -> Desk:
+        """Where units are assigned: it remembers definitions, so there is one."""
+        with self._lock:
+            if self._desk is None:
+                self._desk = Desk(self.path)
+            return self._desk
 
     @property
     def project(self) -> Project | None:
@@ -89,8 +117,9 @@ class Backend:
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         """Closes what was opened here."""
         yield
-        if self._project is not None:
-            self._project.close()
+        for part in (self._project, self._desk):
+            if part is not None:
+                part.close()
         with self._lock:
             if self._store is not None and self._store is not self._given:
                 self._store.close()
@@ -102,13 +131,14 @@ class Backend:
             raise ApiProblem(403, "this server only shows: it was started with --read-only")
 
 
-def _backend(request: Request) -> Backend:
+# Not plain functions: FastAPI would send each of them to a thread of its own and back.
+async def _backend(request: Request) -> Backend:
     found: Backend = request.state.p2re
     return found
 
 
-def _writing(request: Request) -> Backend:
-    backend = _backend(request)
+async def _writing(request: Request) -> Backend:
+    backend: Backend = request.state.p2re
     backend.may_write()
     return backend
 

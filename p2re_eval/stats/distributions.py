@@ -1,4 +1,4 @@
-"""The distributions that tests and intervals look up: normal, Student's t, binomial."""
+"""The distributions that tests and intervals look up: normal, Student's t, binomial, chi-square."""
 
 from __future__ import annotations
 
@@ -97,3 +97,40 @@ def coin_tail(heads: int, tosses: int) -> float:
     if tosses > _EXACT_UP_TO:
         return beta_share(0.5, heads, tosses - heads + 1)
     return sum(math.comb(tosses, k) for k in range(heads, tosses + 1)) / (1 << tosses)
+
+
+def chi_square_tail(x: float, df: int) -> float:
+    """How likely a chi-square with ``df`` degrees of freedom is at least ``x``."""
+    return _gamma_tail(df / 2, x / 2)
+
+
+def _gamma_tail(a: float, x: float) -> float:
+    """The regularized upper incomplete gamma function Q(a, x) for x >= 0.
+
+    Source: Press et al., "Numerical Recipes", section 6.2: the series below a + 1, Lentz's
+    continued fraction above.
+    """
+    if x == 0:
+        return 1.0
+    front = math.exp(-x + a * math.log(x) - math.lgamma(a))
+    if x < a + 1:
+        term = total = 1 / a
+        n = a
+        while abs(term) > abs(total) * 1e-16:
+            n += 1
+            term *= x / n
+            total += term
+        return max(0.0, 1 - front * total)
+    tiny = 1e-300
+    b = x + 1 - a
+    c, d = 1 / tiny, 1 / b
+    fraction = d
+    for i in range(1, 1000):
+        factor = -i * (i - a)
+        b += 2
+        d = 1 / (factor * d + b or tiny)
+        c = b + factor / c or tiny
+        fraction *= d * c
+        if abs(d * c - 1) < 1e-15:
+            break
+    return front * fraction

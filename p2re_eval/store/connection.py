@@ -10,7 +10,7 @@ from pathlib import Path
 
 from p2re_eval.errors import NotADatabase, StoreError, StoreLocked, StoreReadOnly
 from p2re_eval.store.faults import explained
-from p2re_eval.store.histogram import LatencyHistogram, add_counts
+from p2re_eval.store.histogram import HistogramSum, LatencyHistogram, add_histograms
 from p2re_eval.store.migrations import STEPS, migrate, refuse_newer, schema_version
 from p2re_eval.store.payloads import message_text
 from p2re_eval.store.schema import APPLICATION_ID
@@ -79,8 +79,10 @@ def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection
         cached_statements=256,
     )
     connection.create_function("message_text", 1, message_text, deterministic=True)
-    connection.create_function("histogram_add", 2, add_counts, deterministic=True)
-    connection.create_aggregate("latency_histogram", 2, LatencyHistogram)  # type: ignore[arg-type] # for typeshed a step takes one value
+    connection.create_function("histogram_add", 2, add_histograms, deterministic=True)
+    # typeshed knows steps of one whole number only
+    connection.create_aggregate("latency_histogram", 2, LatencyHistogram)  # type: ignore[arg-type]
+    connection.create_aggregate("histogram_sum", 1, HistogramSum)  # type: ignore[arg-type]
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return connection
 

@@ -29,6 +29,14 @@ class Working:
     ) -> None:
         self._lock.release()
 
+    def try_enter(self) -> bool:
+        """Hold it if nobody does; :meth:`leave` then lets go."""
+        return self._lock.acquire(blocking=False)
+
+    def leave(self) -> None:
+        """The use of SQLite is over."""
+        self._lock.release()
+
     def pause(self) -> bool:
         """Whether the thread is outside now, and stays there until :meth:`go_on`."""
         return self._lock.acquire(timeout=_WAIT_S)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
@@ -22,6 +23,8 @@ from p2re_eval.store.secret_shapes import Secrets, note, value_of_key
 
 Redact: TypeAlias = Callable[[str], str]
 """Takes one text as the user knows it (never its JSON form) and gives what may be stored."""
+_WORTH_KEEPING = 2_000
+"""Characters; longer texts hardly ever come again, and would fill the memory."""
 
 
 class Redaction:
@@ -40,6 +43,8 @@ class Redaction:
         self._own = _own_pattern(environ)
         self._hook = redact
         self._must_look = redact is not None or self._own is not None
+        # Instructions, settings and attributes come again and again.
+        self._seen = lru_cache(maxsize=2048)(self._look)
 
     def text(self, text: str | None) -> str | None:
         """A text column; lone surrogates, which UTF-8 cannot hold, are written as ``\\udXXX``."""
@@ -94,9 +99,12 @@ class Redaction:
 
     def _passes(self, text: str) -> bool:
         """Whether JSON text can be written as it is."""
-        return not self._must_look and not (
-            self._secrets is not None and self._secrets.suspects_json(text)
-        )
+        if self._must_look:
+            return False
+        return self._seen(text) if len(text) <= _WORTH_KEEPING else self._look(text)
+
+    def _look(self, text: str) -> bool:
+        return self._secrets is None or not self._secrets.suspects_json(text)
 
     def _dump(self, record: BaseModel, **options: Any) -> str:
         try:

@@ -146,14 +146,10 @@ SHAPES: tuple[Shape, ...] = (
         ),
     ),
 )
-_KEY_ENDINGS = ('key"', 'authorization"', 'token"', 'secret"', 'password"', "credential")
-"""Every name that :func:`names_a_key` knows ends so, as a key of JSON."""
 _LONG_WITH_DIGIT = re.compile(r"[-_](?=[A-Za-z_-]*[0-9])(?=[A-Za-z0-9_-]{10})")
 _PREFIXES = tuple(
     needle for shape in SHAPES for needle in shape.needles if needle.endswith(("-", "_"))
 )
-_WORDS = ("authorization", "bearer", "basic", "api-key")
-_CASED = ("AIza", "AKIA", "ASIA", "eyJ", "ya29.")
 _SECRET_NAME = re.compile(r".*(key|token|secret|password|passwd|credentials?|auth)")
 
 
@@ -183,15 +179,15 @@ class Secrets:
 
     def suspects(self, text: str) -> bool:
         """Whether a text, or the JSON text of something, may hold a secret; rarely wrong."""
-        if any(value in text for value in self._written):
-            return True
-        lowered = text.lower()
-        return _may_hold(text, lowered)
+        return self._holds_value(text) or _may_hold(text, text.lower())
 
     def suspects_json(self, text: str) -> bool:
         """The same for JSON text, where a key's name can also tell."""
         lowered = text.lower()
-        return any(ending in lowered for ending in _KEY_ENDINGS) or self.suspects(text)
+        return self._holds_value(text) or _names_a_key(lowered) or _may_hold(text, lowered)
+
+    def _holds_value(self, text: str) -> bool:
+        return bool(self._written) and any(value in text for value in self._written)
 
     def replaced(self, text: str) -> str:
         """The text with a note in place of each secret."""
@@ -212,15 +208,39 @@ def value_of_key(name: JSON, value: JSON) -> JSON:
 
 
 def _may_hold(text: str, lowered: str) -> bool:
-    """A quick look: what none of this is in holds nothing of any shape."""
+    """A quick look: what none of this is in holds nothing of any shape. Written out, as it is
+    asked of every text."""
     return (
-        any(word in text for word in _CASED)
-        or any(word in lowered for word in _WORDS)
+        "AIza" in text
+        or "AKIA" in text
+        or "ASIA" in text
+        or "eyJ" in text
+        or "ya29." in text
+        or "authorization" in lowered
+        or "bearer" in lowered
+        or "basic" in lowered
+        or "api-key" in lowered
         or "-----" in text
         or ("@" in text and "://" in text)
         or ("=" in text and ("?" in text or "&" in text))
         or ("_" in text and any(word in text for word in _VARIABLES))
-        or any(text.endswith(_PREFIXES, 0, one.end()) for one in _LONG_WITH_DIGIT.finditer(text))
+        or (("_" in text or "-" in text) and _has_prefixed(text))
+    )
+
+
+def _has_prefixed(text: str) -> bool:
+    return any(text.endswith(_PREFIXES, 0, one.end()) for one in _LONG_WITH_DIGIT.finditer(text))
+
+
+def _names_a_key(lowered: str) -> bool:
+    """Whether JSON has a key that :func:`names_a_key` knows, all of which end so."""
+    return (
+        'key"' in lowered
+        or 'token"' in lowered
+        or 'secret"' in lowered
+        or 'authorization"' in lowered
+        or 'password"' in lowered
+        or "credential" in lowered
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from p2re_eval.records import Record, Source
 from p2re_eval.store import rollups, search, upkeep
-from p2re_eval.store.histogram import counts_of, percentile_of
+from p2re_eval.store.histogram import number_of, percentiles_of
 
 Dimension = Literal["model", "prompt", "version", "day", "hour", "status", "source"]
 _COLUMN = {
@@ -107,15 +106,12 @@ def stats(connection: sqlite3.Connection, wanted: StatsQuery, *, now_ns: int) ->
     since = None if wanted.since_ns is None else wanted.since_ns - wanted.since_ns % size
     until = None if wanted.until_ns is None else -(-wanted.until_ns // size) * size
     window = _Window(wanted, period, since, until)
-    groups, total = _Groups(), _Groups()
-    for row in window.traces(connection):
-        groups.add(_key(row, wanted.by), row)
-        total.add((), row)
-    scores = _scores(window.scores(connection), wanted.by)
+    rows = window.traces(connection, wanted.by)
+    by: list[Dimension] = [name for name in wanted.by if name not in {"status", "source"}]
     return StatsReport(
-        rows=tuple(groups.rows(wanted.by)),
-        scores=tuple(scores),
-        total=next(iter(total.rows(())), StatsRow(key={}, traces=0, errors=0, priced=0)),
+        rows=tuple(_stats_row(row, wanted.by) for row in rows),
+        scores=tuple(_score_row(row, by) for row in window.scores(connection, by)),
+        total=_total(rows),
         since_ns=since,
         until_ns=until,
         period=period,
@@ -149,90 +145,93 @@ class _Window:
             "sign": 1,
         }
 
-    def traces(self, connection: sqlite3.Connection) -> Iterable[sqlite3.Row]:
+    def traces(self, connection: sqlite3.Connection, by: Sequence[Dimension]) -> list[sqlite3.Row]:
         """Groups of runs."""
-        names = ", ".join(
-            (*rollups.TRACE_KEYS, "traces", "priced", "input_tokens", "output_tokens")
-        )
-        names += ", cached_tokens, reasoning_tokens, cost_usd, latency"
+        names = (*rollups.TRACE_KEYS, "traces", "priced", *_MEASURES, "latency")
         late = rollups.traces_share(self.period, rollups.ENDED)
-        first = search.watermark(connection)
         changed = rollups.changed_traces(self.period)
-        return self._rows(connection, "rollups", names, (late, changed), first)
+        rows = self._rows("rollups", ", ".join(names), (late, changed))
+        sums = ", ".join(f"sum({name}) AS {name}" for name in ("traces", "priced", *_MEASURES))
+        wrong = ", ".join(f"'{status}'" for status in _GONE_WRONG)
+        grouping = ", ".join(f"key_{name}" for name in by)
+        return connection.execute(
+            f"SELECT {_keys(by)}{sums}, histogram_sum(latency) AS latency, "  # noqa: S608 - our own SQL
+            f"sum(CASE WHEN status IN ({wrong}) THEN traces ELSE 0 END) AS errors FROM ({rows}) "
+            f"GROUP BY {grouping or 'NULL'} HAVING sum(traces) <> 0 ORDER BY {grouping or '1'}",
+            {**self._values, "first": search.watermark(connection), "last": _LAST},
+        ).fetchall()
 
-    def scores(self, connection: sqlite3.Connection) -> Iterable[sqlite3.Row]:
+    def scores(self, connection: sqlite3.Connection, by: Sequence[Dimension]) -> list[sqlite3.Row]:
         """Groups of evaluations; they have no source."""
-        names = ", ".join(
-            (*rollups.SCORE_KEYS, "evaluations", "valued", "value", "passed", "failed", "faults")
-        )
+        names = (*rollups.SCORE_KEYS, *_COUNTED)
         late = rollups.scores_share(self.period, rollups.JUDGED)
-        first = upkeep.judged_watermark(connection)
         changed = rollups.changed_scores(self.period)
-        return self._rows(connection, "score_rollups", names, (late, changed), first)
+        rows = self._rows("score_rollups", ", ".join(names), (late, changed))
+        sums = ", ".join(f"sum({name}) AS {name}" for name in _COUNTED)
+        grouping = ", ".join((*(f"key_{name}" for name in by), "name", "kind"))
+        return connection.execute(
+            f"SELECT {_keys(by)}name, kind, {sums} FROM ({rows}) "  # noqa: S608 - our own SQL
+            f"GROUP BY {grouping} HAVING sum(evaluations) <> 0 ORDER BY {grouping}",
+            {**self._values, "first": upkeep.judged_watermark(connection), "last": _LAST},
+        ).fetchall()
 
-    def _rows(
-        self,
-        connection: sqlite3.Connection,
-        table: str,
-        names: str,
-        more: tuple[str, ...],
-        first: int,
-    ) -> Iterable[sqlite3.Row]:
+    def _rows(self, table: str, names: str, more: tuple[str, ...]) -> str:
+        """Those rolled up, and those that are not yet."""
         terms = [term for term in self._terms if "source" not in term or table == "rollups"]
         where = f" AND {' AND '.join(terms)}" if terms else ""
         late = "".join(
             f" UNION ALL SELECT {names} FROM ({share}) WHERE true{where}"  # noqa: S608 - our own SQL
             for share in more
         )
-        return connection.execute(
-            f"SELECT {names} FROM {table} WHERE period = :period{where}{late}",  # noqa: S608 - our own SQL
-            {**self._values, "first": first, "last": (1 << 63) - 1},
-        )
-
-
-class _Groups:
-    """Rollup rows added up by key."""
-
-    def __init__(self) -> None:
-        self._sums: dict[tuple[object, ...], Counter[str]] = {}
-        self._known: dict[tuple[object, ...], set[str]] = {}
-        self._latency: dict[tuple[object, ...], Counter[int]] = {}
-
-    def add(self, key: tuple[object, ...], row: sqlite3.Row) -> None:
-        """One row of ``rollups``."""
-        if key not in self._sums:
-            self._sums[key], self._known[key], self._latency[key] = Counter(), set(), Counter()
-        sums, known = self._sums[key], self._known[key]
-        sums["traces"] += row["traces"]
-        sums["priced"] += row["priced"]
-        sums["errors"] += row["traces"] if row["status"] in _GONE_WRONG else 0
-        for name in _MEASURES:
-            if row[name] is not None:
-                known.add(name)
-                sums[name] += row[name]
-        self._latency[key].update(counts_of(row["latency"]))
-
-    def rows(self, by: Sequence[Dimension]) -> Iterable[StatsRow]:
-        """By key; unknown sums stay unknown."""
-        for key in sorted(self._sums, key=str):
-            sums, latency = self._sums[key], self._latency[key]
-            if not sums["traces"]:
-                continue  # what changed its group on the way
-            measures = {name: sums[name] for name in _MEASURES if name in self._known[key]}
-            yield StatsRow(
-                key=_named(key, by),
-                traces=sums["traces"],
-                errors=sums["errors"],
-                priced=sums["priced"],
-                **measures,
-                p50_ns=percentile_of(latency, 0.5),
-                p90_ns=percentile_of(latency, 0.9),
-                p95_ns=percentile_of(latency, 0.95),
-                p99_ns=percentile_of(latency, 0.99),
-            )
+        return f"SELECT {names} FROM {table} WHERE period = :period{where}{late}"  # noqa: S608 - our own SQL
 
 
 _MEASURES = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
+_COUNTED = ("evaluations", "valued", "value", "passed", "failed", "faults")
+_LAST = (1 << 63) - 1
+
+
+def _keys(by: Sequence[Dimension]) -> str:
+    day = rollups.PERIODS["day"]
+    columns = {**_COLUMN, "day": f"start_ns - start_ns % {day}"}
+    return "".join(f"{columns[name]} AS key_{name}, " for name in by)
+
+
+def _key(row: sqlite3.Row, by: Sequence[Dimension]) -> dict[str, str | int]:
+    return {name: row[f"key_{name}"] for name in by}
+
+
+def _stats_row(row: sqlite3.Row, by: Sequence[Dimension]) -> StatsRow:
+    sums = {name: row[name] for name in ("traces", "errors", "priced", *_MEASURES)}
+    return _with_percentiles(_key(row, by), sums, number_of(row["latency"]))
+
+
+def _total(rows: Sequence[sqlite3.Row]) -> StatsRow:
+    sums: dict[str, int | float | None] = {}
+    for name in ("traces", "errors", "priced", *_MEASURES):
+        known = [row[name] for row in rows if row[name] is not None]
+        sums[name] = sum(known) if known or name not in _MEASURES else None
+    return _with_percentiles({}, sums, sum(number_of(row["latency"]) for row in rows))
+
+
+def _with_percentiles(
+    key: dict[str, str | int], sums: Mapping[str, int | float | None], latency: int
+) -> StatsRow:
+    p50, p90, p95, p99 = percentiles_of(latency, 0.5, 0.9, 0.95, 0.99)
+    return StatsRow.model_validate(
+        {"key": key, **sums, "p50_ns": p50, "p90_ns": p90, "p95_ns": p95, "p99_ns": p99}
+    )
+
+
+def _score_row(row: sqlite3.Row, by: Sequence[Dimension]) -> ScoreRow:
+    counts = {name: row[name] for name in ("evaluations", "valued", "passed", "failed", "faults")}
+    return ScoreRow(
+        key=_key(row, by),
+        name=row["name"],
+        kind=row["kind"],
+        mean=row["value"] / row["valued"] if row["valued"] else None,
+        **counts,
+    )
 
 
 def _period(wanted: StatsQuery, now_ns: int) -> str:
@@ -241,40 +240,3 @@ def _period(wanted: StatsQuery, now_ns: int) -> str:
     if wanted.since_ns is None:
         return "day"
     return "hour" if (wanted.until_ns or now_ns) - wanted.since_ns <= _HOURLY_UP_TO else "day"
-
-
-def _key(row: sqlite3.Row, by: Sequence[Dimension]) -> tuple[object, ...]:
-    day = rollups.PERIODS["day"]
-    return tuple(
-        row["start_ns"] - row["start_ns"] % day if name == "day" else row[_COLUMN[name]]
-        for name in by
-    )
-
-
-def _named(key: tuple[object, ...], by: Sequence[Dimension]) -> dict[str, str | int]:
-    return {
-        name: value if isinstance(value, int) else str(value)
-        for name, value in zip(by, key, strict=True)
-    }
-
-
-def _scores(rows: Iterable[sqlite3.Row], by: Sequence[Dimension]) -> Iterable[ScoreRow]:
-    by = [name for name in by if name not in {"status", "source"}]
-    sums: dict[tuple[tuple[object, ...], str, str], Counter[str]] = {}
-    for row in rows:
-        group = sums.setdefault((_key(row, by), row["name"], row["kind"]), Counter())
-        for count in ("evaluations", "valued", "value", "passed", "failed", "faults"):
-            group[count] += row[count] or 0
-    kept = {key: group for key, group in sums.items() if group["evaluations"]}
-    for (key, name, kind), group in sorted(kept.items(), key=str):
-        yield ScoreRow(
-            key=_named(key, by),
-            name=name,
-            kind=kind,
-            evaluations=group["evaluations"],
-            valued=group["valued"],
-            mean=group["value"] / group["valued"] if group["valued"] else None,
-            passed=group["passed"],
-            failed=group["failed"],
-            faults=group["faults"],
-        )

@@ -177,13 +177,14 @@ class Store:
         """The prompt's version under the next number; one that is known stays as it is."""
         return self._submit(SavePromptVersion(template))
 
-    def save_spans(self, spans: Sequence[CapturedSpan]) -> Future[None]:
+    def save_spans(self, spans: Sequence[CapturedSpan], *, at_once: bool = False) -> Future[None]:
         """Spans that other programs made: the trace grows with them, whatever order they come in.
 
         A span that has ended is not replaced by word that it has begun; one that comes twice is
-        kept once. The trace is RUNNING until its root has ended.
+        kept once. The trace is RUNNING until its root has ended. ``at_once`` is for a caller that
+        waits anyway: it writes in its own thread, when nothing is in the way.
         """
-        return self._submit(SaveSpans(tuple(spans)))
+        return self._submit(SaveSpans(tuple(spans)), at_once=at_once)
 
     def keep_assignment(self, assignment: Assignment) -> Future[None]:
         """A unit's variant in an A/B experiment; the first word of it stays."""
@@ -377,11 +378,11 @@ class Store:
         """Open the file for this thread's reads. Raises what is wrong with it."""
         self._reader()
 
-    def _submit(self, job: Write) -> Future[None]:
+    def _submit(self, job: Write, *, at_once: bool = False) -> Future[None]:
         self._refuse_misuse()
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to read only", path=self.path)
-        return self._writer.submit(job)
+        return self._writer.write_at_once(job) if at_once else self._writer.submit(job)
 
     def _reader(self) -> sqlite3.Connection:
         self._refuse_misuse()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from p2re_eval.records import (
     Completion,
@@ -117,9 +117,11 @@ def keep_root(
 
 
 def keep_exposures(
-    transaction: Transaction, trace_id: str, exposures: Iterable[Exposure], seen_ns: int
+    transaction: Transaction, trace_id: str, exposures: Sequence[Exposure], seen_ns: int
 ) -> None:
     """Which variants of experiments a trace has shown to whom; the first word of it stays."""
+    if not exposures:
+        return
     transaction.connection.executemany(
         "INSERT INTO exposures(experiment, trace_id, variant, unit, seen_ns) "
         "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",

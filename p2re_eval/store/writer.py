@@ -57,6 +57,7 @@ class Writer:
         self._file = path.stat()
         self._thread: threading.Thread | None = None
         self._working = Working()
+        self._busy_timeout_ms = int(connection.execute("PRAGMA busy_timeout").fetchone()[0])
 
     def submit(self, job: Write) -> Future[None]:
         """Queue a job; blocks only while the queue is full. Raises StoreError after close()."""
@@ -72,6 +73,41 @@ class Writer:
             if self._idle or self._thread is None:
                 self._wake()
         return future
+
+    def write_at_once(self, job: Write) -> Future[None]:
+        """Write in the calling thread, which saves two changes of thread and, on a busy machine,
+        the waits for them. Where anything is in the way (other work, another process, any error)
+        the job is queued as ever. Raises StoreError after close()."""
+        if not self._working.try_enter():
+            return self.submit(job)
+        try:
+            written = self._wrote(job)
+        finally:
+            self._working.leave()
+        if not written:
+            return self.submit(job)
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
+    def _wrote(self, job: Write) -> bool:
+        """Whether it could be done now, without waiting for anybody."""
+        with self._changed:
+            if self._queue or self._closing:
+                return False
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._transact([job])
+        except Exception:  # noqa: BLE001 - the writer's thread meets it again, and answers for it
+            return False
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+        self._jobs_since_feed += 1
+        with self._changed:
+            unfed, self._unfed = self._unfed, True
+            if self._thread is None or (self._idle and not unfed):
+                self._wake()  # to feed the index after a while
+        return True
 
     def index_everything(self) -> Future[None]:
         """Resolved when the full-text index holds every run that had ended by now."""
@@ -138,9 +174,12 @@ class Writer:
     def _next_batch(self) -> list[_Waiting] | None:
         """What is queued now; empty after a while without work, None at the end."""
         with self._changed:
-            if not (self._queue or self._closing or self._index_wanted):
+            if not self._wanted():
                 self._idle = True
-                self._changed.wait(IDLE_S if self._unfed else None)
+                if not self._unfed:
+                    self._changed.wait()
+                if self._unfed and not self._wanted():  # written at once, by another thread
+                    self._changed.wait(IDLE_S)
                 self._idle = False
             if not self._queue:
                 return None if self._closing else []
@@ -150,6 +189,10 @@ class Writer:
             if full:
                 self._changed.notify_all()
         return batch
+
+    def _wanted(self) -> bool:
+        """Whether there is something to do that cannot wait. Called under the lock."""
+        return bool(self._queue or self._closing or self._index_wanted)
 
     def _write(self, batch: list[_Waiting]) -> None:
         self._jobs_since_feed += len(batch)
@@ -230,10 +273,11 @@ class Writer:
             self._jobs_since_feed = 0
 
     def _say_goodbye(self) -> None:
-        try:
-            if self._process is not None:
-                recovery.leave(self._connection, self._process)
-        except sqlite3.Error:
-            return  # the next opening finds this process dead and does the same
-        finally:
-            self._connection.close()
+        with self._working:
+            try:
+                if self._process is not None:
+                    recovery.leave(self._connection, self._process)
+            except sqlite3.Error:
+                return  # the next opening finds this process dead and does the same
+            finally:
+                self._connection.close()

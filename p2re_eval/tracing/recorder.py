@@ -83,18 +83,19 @@ class Recorder:
     def _save(self, raw: RawSpan, *, wait: bool, counted: bool) -> None:
         try:
             one = captured(raw)
-            future = self._submit(one)
+            awaited = wait and (one.root or one.span.kind in MODEL_KINDS)
+            future = self._submit(one, at_once=awaited)
             future.add_done_callback(self._counted if counted else self._checked)
-            if wait and (one.root or one.span.kind in MODEL_KINDS):
+            if awaited:
                 self._await(future)
         except Exception as error:  # noqa: BLE001 - a record must not break what it records
             self._failed(error, spans=int(counted))
 
-    def _submit(self, one: CapturedSpan) -> Future[None]:
+    def _submit(self, one: CapturedSpan, *, at_once: bool) -> Future[None]:
         store = self._opened()
         if self._waiting >= BACKLOG:
             raise StoreError(f"{self.path}: the disk is too slow for these calls", path=self.path)
-        future = store.save_spans([one])
+        future = store.save_spans([one], at_once=at_once)
         with self._counting:
             self._waiting += 1
         return future
@@ -144,7 +145,7 @@ class Recorder:
 
     def _open_anew(self) -> Store:
         try:
-            return open_store(self.path, redact=self._redact, busy_timeout_s=WAIT_S)
+            return open_store(self.path, redact=self._redact)
         except Exception as error:
             self._refused = (time.monotonic() + TRY_AGAIN_S, error)
             raise

@@ -96,7 +96,7 @@ def test_runs_go_out_with_both_families_and_evaluations_as_events(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=abc, other = 1")
     [trace] = runs.record(store, 1)
     outcome = export(collector, store)
-    assert outcome.counts == {"traces_pushed": 1, "spans_pushed": 2}
+    assert outcome.counts == {"traces_sent": 1, "spans_sent": 2}
     root, step = collector.spans
     assert (root.start_ns, root.end_ns) == (trace.start_ns, trace.end_ns)
     assert step.parent_id == root.span_id == trace.span_id
@@ -111,7 +111,7 @@ def test_runs_go_out_with_both_families_and_evaluations_as_events(
 def test_more_runs_than_one_batch(collector: Collector, store: Store, runs: Runs) -> None:
     """Each span once."""
     runs.record(store, 450)
-    assert export(collector, store).counts["spans_pushed"] == 900
+    assert export(collector, store).counts["spans_sent"] == 900
     assert len({span.span_id for span in collector.spans}) == len(collector.spans) == 900
     assert collector.logs == []
 
@@ -132,7 +132,7 @@ def test_what_comes_late_goes_late(collector: Collector, store: Store, runs: Run
             store.save_evaluations([changed]).result()
             store.save_result(_result(trace.trace_id), [], [late]).result()
             outcome = await sync_otlp(store, settings)
-            assert outcome.counts == {"spans_pushed": 1, "evaluations_pushed": 2}
+            assert outcome.counts == {"spans_sent": 1, "evaluations_sent": 2}
             assert collector.spans[-1].span_id == result.spans[0].span_id
             assert collector.logs == [(trace.trace_id, "polite"), (trace.trace_id, "equals")]
 
@@ -146,7 +146,7 @@ def test_a_span_that_is_refused_is_counted_and_stops_nothing(
     traces = runs.record(store, 30)
     collector.refuses = traces[17].spans[0].span_id
     outcome = export(collector, store)
-    assert outcome.counts["spans_pushed"] == 59
+    assert outcome.counts["spans_sent"] == 59
     assert outcome.counts["dropped"] == 1
     assert "too strange" in outcome.failures[0]
     [standing] = standings(store)
@@ -188,7 +188,7 @@ def test_a_collector_that_is_away_loses_nothing(
         assert collector.spans == []
         async with collector.running() as address:
             again = await sync_otlp(store, OtlpSettings(address=address))
-            assert again.counts["traces_pushed"] == 3
+            assert again.counts["traces_sent"] == 3
 
     asyncio.run(story())
 
@@ -209,7 +209,7 @@ def test_a_dry_run_sends_nothing(collector: Collector, store: Store, runs: Runs)
     """It counts, and leaves the cursors where they are."""
     runs.record(store, 2)
     assert export(collector, store, dry=True).lines()[0] == (
-        "would be: 2 traces sent and seen there"
+        "would be: 2 traces sent and accepted there"
     )
     assert collector.spans == []
 

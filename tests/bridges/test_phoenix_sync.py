@@ -16,6 +16,7 @@ from p2re_eval.errors import Unreachable
 from p2re_eval.records import Completion, Fault, Score, ToolCall
 from p2re_eval.store import Store
 from p2re_eval.tracing.raw import RawEvent, RawSpan
+from p2re_eval.tracing.told import told
 from tests.bridges.conftest import MOMENT, PhoenixServer, Runs, free_port, sync
 
 
@@ -305,6 +306,69 @@ def test_a_step_that_joins_later_is_sent_later(judged: Judged) -> None:
     ).result()
     assert judged.sync()["spans_pushed"] == 1
     assert judged.sync() == {}
+
+
+def test_a_program_that_reports_to_both_is_not_sent_twice(
+    phoenix: PhoenixServer, project: str, store: Store, runs: Runs
+) -> None:
+    """What is there already is left alone, what is missing there is added."""
+    trace = runs.run()
+    store.finish_trace(trace).result()
+
+    async def report(there: Phoenix) -> None:
+        await there.send_spans(told(trace)[:1])
+        while not (await there.spans_from(0)).spans:
+            await asyncio.sleep(0.1)  # somebody else's write: only asking tells
+
+    ask(phoenix, project, report)
+    assert sync(store, phoenix.address, project).counts == {"spans_pushed": 1, "traces_pushed": 1}
+    assert not sync(store, phoenix.address, project).changed
+    assert store.read_trace(trace.trace_id) == trace
+
+
+def test_a_trace_that_another_project_has_is_given_up_with_a_reason(
+    phoenix: PhoenixServer, project: str, store: Store, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Phoenix keeps a span once, whatever the project: it accepts the second and never shows it."""
+    monkeypatch.setattr("p2re_eval.bridges.phoenix.departures.PATIENCE_S", 1.0)
+    runs.record(store, 1)
+    sync(store, phoenix.address, project)
+    outcome = sync(store, phoenix.address, f"{project}-other")
+    assert "another project may hold this trace already" in outcome.failures[0]
+    again = sync(store, phoenix.address, f"{project}-other")
+    assert not again.changed
+
+
+def test_a_row_number_that_is_given_anew_hides_nothing(
+    phoenix: PhoenixServer, project: str, store: Store, runs: Runs
+) -> None:
+    """The newest span is deleted there and another takes its number: it is imported, too."""
+    first, second, third = (told(runs.run(spans=()))[0] for _ in range(3))
+
+    async def send(there: Phoenix, raw: RawSpan) -> int:
+        await there.send_spans([raw])
+        while True:
+            for one in (await there.spans_from(0)).spans:
+                if one.raw.span_id == raw.span_id:
+                    return one.row
+            await asyncio.sleep(0.1)  # somebody else's write: only asking tells
+
+    async def replace(there: Phoenix, row: int) -> bool:
+        await there.peer.delete(f"/v1/traces/{second.trace_id}")
+        return await send(there, third) == row
+
+    ask(phoenix, project, lambda there: send(there, first))
+    row = ask(phoenix, project, lambda there: send(there, second))
+    assert sync(store, phoenix.address, project).counts == {"spans_pulled": 2}
+    assert ask(phoenix, project, lambda there: replace(there, row))
+    outcome = sync(store, phoenix.address, project)
+    assert outcome.counts == {"spans_pulled": 1}
+    assert outcome.notes == ["spans were deleted there; all of them were read again"]
+    assert {one.trace_id for one in store.list_traces()} == {
+        first.trace_id,
+        second.trace_id,
+        third.trace_id,
+    }
 
 
 def test_a_dry_run_changes_neither_side(

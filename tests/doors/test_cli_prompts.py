@@ -11,6 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from p2re_eval.cli import main
+from p2re_eval.records import (
+    Completion,
+    Evaluation,
+    ModelSettings,
+    RenderedPrompt,
+    Score,
+    Trace,
+)
+from p2re_eval.store import default_path, open_store
 
 PROMPT = """\
 name: route_ticket
@@ -271,6 +280,47 @@ def test_an_old_version_can_be_shown_and_rendered(repository: Path) -> None:
 def test_every_command_explains_itself() -> None:
     """`--help` of the group and of each command."""
     listed = p2re("--help").stdout
-    for name in ("list", "show", "render", "diff", "log"):
+    for name in ("list", "show", "render", "diff", "log", "label"):
         assert f"  {name} " in listed
         assert p2re(name, "--help").stdout.count("\n") > 5
+
+
+def test_labels_move_and_log_shows_what_was_recorded(repository: Path) -> None:
+    """A label goes on the file as it is or on an older version; `log` has it and the calls beside
+    the version."""
+    commit("Kinder")
+    entries = json.loads(p2re("log", "route_ticket", "--json").stdout)
+    versions = {entry["number"]: entry["version"] for entry in entries}
+    assert p2re("label", "route_ticket", "staging").stdout == (
+        f"route_ticket: 'staging' is on {versions[2][:12]}\n"
+    )
+    p2re("label", "route_ticket", "production", "v2")
+    moved = p2re("label", "route_ticket", "production", "v1").stdout
+    assert moved == f"route_ticket: 'production' is on {versions[1][:12]}\n"
+    with open_store(default_path()) as store:
+        store.finish_trace(
+            Trace(
+                trace_id="1" * 32, span_id="1" * 16, name="n", status="OK", start_ns=1, end_ns=2,
+                prompt=RenderedPrompt(
+                    name="route_ticket", version=versions[1], messages=(), model=ModelSettings()
+                ),
+                completion=Completion(cost_usd=0.5),
+            )
+        ).result()  # fmt: skip
+        score = Score(passed=True)
+        store.save_evaluations(
+            [Evaluation(evaluation_id="e", trace_id="1" * 32, name="polite", scorer="polite",
+                        scorer_version="1", score=score)]
+        ).result()  # fmt: skip
+    head, second, first = p2re("log", "route_ticket").stdout.splitlines()
+    assert head.split()[4:] == ["CALLS", "PASSED", "COST", "P50", "LABELS", "SUBJECT"]
+    assert second.split()[5:] == ["staging", "Kinder"]
+    assert first.split()[5:11] == ["1", "100", "%", "$0.500", "0", "ms"]
+    assert "production  Add the prompt" in first
+    (newest, oldest) = json.loads(p2re("log", "route_ticket", "--json").stdout)
+    assert oldest["recorded"]["mean_cost_usd"] == 0.5
+    assert newest["recorded"]["labels"] == ["staging"]
+    history = p2re("label", "route_ticket").stdout.splitlines()
+    assert [line.split()[2] for line in history] == ["production", "production", "staging"]
+    taken = p2re("label", "route_ticket", "production", "--remove").stdout
+    assert taken == "route_ticket: 'production' is taken away\n"

@@ -15,6 +15,7 @@ nbformat = pytest.importorskip("nbformat")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SCRIPTED = "{provider: scripted, name: x, extra: {answers: {charged: billing, '.*': '<b>no</b>'}}}"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 SLOW = """\
 import os, signal, threading
 model = {"provider": "scripted", "name": "slow", "extra": {"latency_s": 0.1}}
@@ -106,6 +107,9 @@ def test_a_person_works_from_an_idea_to_a_suite(kernel: Kernel, tmp_path: Path) 
     assert awaited[-1]["data"]["text/plain"] == "1"
     kernel.run("made.to_suite('suites/route.yaml')")
     assert "expected: billing" in (tmp_path / "suites/route.yaml").read_text()
+    form = kernel.run("from p2re_eval import Playground, Traces, annotate\nPlayground('route')")
+    assert WIDGET in form[0]["data"]
+    assert WIDGET in kernel.run("annotate(Traces(limit=2))")[0]["data"]
     outputs = kernel.run(SLOW)
     assert "has what was answered" in said(outputs)
     assert kernel.run("1 + 1")[0]["data"]["text/plain"] == "2"

@@ -123,3 +123,14 @@ def test_workers_agree_on_what_is_affected(recorded: Any) -> None:
     assert recorded.run(*arguments, subprocess=True).ret == 0
     recorded.write("prompts/partials/tone.jinja", "Be very brief.\n")
     recorded.run(*arguments, subprocess=True).assert_outcomes(passed=4)
+
+
+def test_a_plan_of_what_is_affected(recorded: Any) -> None:
+    """Each affected case, and its counterpart of the revision: both cost money."""
+    recorded.write("prompts/partials/tone.jinja", "Be very brief.\n")
+    looking = ("--p2re-affected", "--p2re-against", "HEAD", "--p2re-plan")
+    recorded.run(*looking).stdout.fnmatch_lines(["6 runs: 3 live, 3 from the cache"])
+    recorded.write("prompts/partials/tone.jinja", "Be brief.\n")
+    result = recorded.run(*looking, "--p2re-shard", "1/9")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["0 runs: nothing to run"])

@@ -30,6 +30,7 @@ def test_what_does_not_fit_is_not_run_and_says_why(project: Any) -> None:
         [
             "INCOMPLETE  4 of 10 runs passed, 6 not run",
             "budget    $4.00 of $5.00 spent",
+            "not run   the budget of $5.00 has no room: $4.00 is spent, and route on *",
             "*not run: the budget of $5.00 has no room: $4.00 is spent, and route on scripted/*",
         ]
     )
@@ -98,6 +99,19 @@ def test_an_unknown_price_stops_before_any_call(project: Any) -> None:
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*price of function/bot:answer*--p2re-allow-unpriced"])
     project.run("--p2re-budget", "5", "--p2re-allow-unpriced").assert_outcomes(passed=10)
+
+
+def test_a_worker_finds_an_unknown_price_at_the_call(project: Any) -> None:
+    """Workers cannot refuse to start; nothing is called all the same, and the run is red."""
+    project.write("bot.py", "def answer(ticket):\n    open('called', 'w')\n    return 'billing'\n")
+    suite = project.suite(TEN)
+    _, _, cases = suite.read_text().partition("scorers:")
+    suite.write_text(f"prompt: route\nmodels: ['function/bot:answer']\nscorers:{cases}")
+    result = project.run("--p2re-budget", "5", "-n", "2", subprocess=True)
+    assert result.ret == 1
+    result.assert_outcomes(skipped=10)
+    result.stdout.fnmatch_lines(["not run   nobody knows the price of function/bot:answer*"])
+    assert not (project.path / "called").exists()
 
 
 def test_the_cache_costs_nothing(project: Any) -> None:

@@ -208,7 +208,7 @@ def test_a_refused_key_leaves_its_calls_to_the_others(clock: Clock) -> None:
     assert provider.calls[0] <= 6
     closed = caller.limits()["keyed/m at KEY#1"]["closed"]
     assert closed.startswith("keyed/m at KEY#1: 3 runs in a row ended with 'authentication'")
-    assert "closed" not in caller.limits()["keyed/m at KEY#2"]
+    assert list(caller.limits()) == ["keyed/m at KEY#1"]
 
 
 def test_a_dead_provider_is_left_alone_and_says_what_was_not_run(clock: Clock) -> None:
@@ -245,7 +245,7 @@ def test_an_answer_in_between_keeps_a_lane_open(clock: Clock) -> None:
     provider.errors = Sometimes({0: lambda: AuthenticationFailed("not now")})
     outcomes, caller = _run(provider, clock, 60, most=1)
     assert sum(isinstance(error, AuthenticationFailed) for error in outcomes) == 20
-    assert caller.limits()["keyed/m at KEY#1"] == {"asked": 1, "reached": 1}
+    assert caller.limits() == {}
 
 
 def test_a_wrong_prompt_closes_nothing(clock: Clock) -> None:

@@ -67,9 +67,10 @@ class Opened:
 def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
     tabs: list[Opened] = []
 
-    def open_report(made: Any, **context: Any) -> Opened:
+    def open_report(made: Any, comparison: Any = None, **context: Any) -> Opened:
         path = tmp_path / "report.html"
-        write_report(path, made.experiment, lambda: iter(made.results), made.traces.__getitem__)
+        details = made.traces.__getitem__
+        write_report(path, made.experiment, lambda: iter(made.results), details, comparison)
         tabs.append(Opened(browser, path, **context))
         return tabs[-1]
 
@@ -183,3 +184,37 @@ def test_the_page_reads_without_scripts(opened: Any, mixed: Any) -> None:
     assert tab.tab.locator("form.filters").is_hidden()
     tab.tab.locator("#r1 > summary").click()
     assert tab.tab.get_by_text("You route tickets.").first.is_visible()
+
+
+def _broken(made: Any, before: str, after: str) -> Any:
+    """Twenty cases, of which the last went from one answer to the other and failed."""
+    from p2re_eval.compare import compare_results
+    from p2re_eval.records import Score
+
+    for number in range(19):
+        made.add(f"same-{number}")
+    broke = made.add("broke", "failed", text=after)
+    score = Score(value=1.0, passed=True)
+    good = tuple(one.model_copy(update={"score": score}) for one in broke.evaluations)
+    update = {"outcome": "passed", "evaluations": good, "output_preview": before, "trace_id": None}
+    return compare_results([*made.results[:-1], broke.model_copy(update=update)], made.results)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_in_either_answer_of_a_flip_is_text(opened: Any, made: Any, attack: str) -> None:
+    """The word diff cuts it to pieces, and every piece is escaped."""
+    tab = opened(made, _broken(made, f"good {attack}", f"{attack} bad"))
+    assert tab.tab.evaluate("window.owned") is None
+    assert tab.complaints == []
+    assert tab.tab.locator(".flip .pair").inner_text().count(attack.split()[0][:7]) >= 2
+
+
+def test_flips_filter_the_results_and_fit_a_phone(opened: Any, made: Any) -> None:
+    """The page asks nobody for anything, and nothing sticks out at 400 pixels."""
+    comparison = _broken(made, "The team is billing.", "The team is technical. " + "x" * 300)
+    tab = opened(made, comparison, viewport={"width": 400, "height": 800})
+    assert tab.tab.evaluate("document.documentElement.scrollWidth") == 400
+    tab.tab.select_option("#by-change", "=worse")
+    tab.wait_for("1 of 20 shown")
+    assert tab.shown() == ["broke"]
+    assert [url for url in tab.requests if not url.startswith(("file:", "data:"))] == []

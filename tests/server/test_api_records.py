@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from p2re_eval.records import Experiment, Result
+from p2re_eval.store import Mark
 
 
 @pytest.fixture
@@ -141,6 +142,21 @@ def test_statistics_say_what_is_unknown(served: Any, record: Any) -> None:
     assert served.get("/stats?by=colour").status == 422
 
 
+def test_the_standing_of_every_target(served: Any, record: Any) -> None:
+    """How far behind each is and what failed, without asking it."""
+    assert served.get("/sync").json == {"items": []}
+    record.trace()
+    failed = Mark(kind="trace", local_id="f" * 32, status="FAILED", detail={"why": "no"})
+    served.store.sync_ledger("otlp http://127.0.0.1:4318").save(marks=[failed]).result()
+    (one,) = served.get("/sync").json["items"]
+    assert (one["target"], one["runs_behind"], one["failed"]) == (
+        "otlp http://127.0.0.1:4318",
+        1,
+        1,
+    )
+    assert one["failures"] == ["trace ffffffffffffffffff: no"]
+
+
 def test_any_address_opens_with_what_belongs_to_it(served: Any, record: Any) -> None:
     template = record.version("Hello")
     prompt = {"version": template.version}
@@ -164,3 +180,44 @@ def test_health_names_the_file_and_not_its_place(served: Any, record: Any) -> No
     health = served.get("/health").json
     assert (health["status"], health["database"], health["newest"]) == ("ok", "p2re.db", 1)
     assert str(served.store.path.parent) not in served.get("/health").body.decode()
+
+
+def test_an_ab_experiment_from_start_to_promotion(served: Any, record: Any) -> None:
+    record.version("Hello")
+    variants = [{"name": "old"}, {"name": "new", "prompt": "route@v1"}]
+    body = {"name": "greeting", "variants": variants, "outcome": "solved", "effect": 0.2}
+    path = "/experiments/online"
+    assert served.post(path, body).status == 201
+    assert served.post(path, body).status == 422
+    first = served.post(f"{path}/greeting/assign", {"unit": "user-1"}).json
+    again = served.post(f"{path}/greeting/assign", {"unit": "user-1"}).json
+    assert first["variant"]["name"] == again["variant"]["name"]
+    for number in range(20):
+        unit = f"user-{number}"
+        served.post(f"{path}/greeting/assign", {"unit": unit})
+        said = served.post(f"{path}/greeting/outcome", {"unit": unit, "value": number % 2})
+        assert said.status == 204
+    found = served.get(f"{path}/greeting").json
+    assert sum(one["judged"] for one in found["variants"]) == 20
+    assert found["variants"][0]["verdict"] is None
+    promoted = served.post(f"{path}/greeting/promote", {"winner": "new"}).json
+    assert promoted["labels"] == ["production"]
+    (ended,) = served.get(path).json["items"]
+    assert (ended["status"], ended["winner"]) == ("STOPPED", "new")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"variants": [{"name": "a"}]},
+        {"variants": [{"name": "a"}, {"name": "a"}]},
+        {"variants": [{"name": "a"}, {"name": "b", "weight": 0}]},
+        {"effect": 0},
+        {"confidence": 1},
+    ],
+)
+def test_an_ab_experiment_that_cannot_compare_is_refused(served: Any, wrong: Any) -> None:
+    body = {"name": "x", "variants": [{"name": "a"}, {"name": "b"}], "outcome": "o", **wrong}
+    answer = served.post("/experiments/online", body)
+    assert answer.status == 422
+    assert answer.headers["content-type"] == "application/problem+json"

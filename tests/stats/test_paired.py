@@ -273,14 +273,14 @@ def test_cases_needed_is_what_the_detectable_drop_asks_back() -> None:
     """Planning and claim agree: so many cases find that drop."""
     needed = stats.cases_needed(0.2, 0.05)
     assert needed is not None
-    drop = stats.detectable_drop(0.2, needed, whole_cases=False)
+    drop = stats.detectable_drop(stats.Design(needed, 0.2))
     assert drop == pytest.approx(0.05, rel=0.01)
     assert stats.cases_needed(0.2, 0.0) is None
 
 
 def test_too_few_cases_show_no_drop_at_all() -> None:
-    assert stats.detectable_drop(0.3, 3) is None
-    assert stats.repeats_needed(0.3, 0.3, 3, 10, 0.02) is None
-    assert stats.repeats_needed(0.1, 0.1, 3, 400, 0.05) == 3
-    assert stats.repeats_needed(0.3, 0.15, 2, 400, 0.05) is None
-    assert stats.repeats_needed(0.25, 0.2, 2, 400, 0.05) == 6
+    assert stats.detectable_drop(stats.Design(4, 0.3, 1, 0.9)) is None
+    assert stats.repeats_needed(stats.Design(10, 0.3, 3), 0.3, 0.02) is None
+    assert stats.repeats_needed(stats.Design(400, 0.1, 3), 0.1, 0.05) == 3
+    assert stats.repeats_needed(stats.Design(400, 0.3, 2), 0.15, 0.05) is None
+    assert stats.repeats_needed(stats.Design(400, 0.25, 2), 0.2, 0.05) == 6

@@ -95,7 +95,7 @@ def test_a_full_disk_is_a_sentence_and_the_answer_is_kept_and_imported(
         for error in errors:
             assert "the disk is full; free some space" in error
             assert any(str(path) in error for path in rescue_paths(database))
-        assert len(acknowledged) > 10
+        assert len(acknowledged) >= 5
         assert store.read_trace(acknowledged[-1].trace_id) == acknowledged[-1]
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     with open_store(database) as store:

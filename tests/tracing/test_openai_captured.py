@@ -19,6 +19,20 @@ TICKET = [
     {"role": "system", "content": "Answer in one word."},
     {"role": "user", "content": "I was charged twice."},
 ]
+ANSWER = {
+    "id": "r1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "billing"},
+        }
+    ],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
+}
 Traces = Callable[[], list[Trace]]
 
 
@@ -180,3 +194,56 @@ def test_the_programs_own_opentelemetry_is_heard(
     assert (found.name, found.status) == ("POST /chat", "OK")
     assert [one.name for one in found.spans] == ["ChatCompletion"]
     assert found.spans[0].parent_id == found.span_id
+
+
+def test_the_processor_alone(database: Any, serve: Callable[..., Any], traces: Traces) -> None:
+    """In a program that has set up OpenTelemetry, one line records to the database."""
+    from openinference.instrumentation.openai import OpenAIInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from p2re_eval.tracing.otel import StoreSpanProcessor
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(StoreSpanProcessor(database))
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    try:
+        with openai.OpenAI(base_url=f"{serve(ANSWER).url}/v1", api_key="none") as client:
+            client.chat.completions.create(model="m", messages=TICKET)
+    finally:
+        OpenAIInstrumentor().uninstrument()
+        provider.shutdown()
+    [found] = traces()
+    assert found.completion is not None
+    assert (found.status, found.completion.text) == ("OK", "billing")
+
+
+def test_long_conversations_are_whole(
+    capturing: Capture, serve: Callable[..., Any], traces: Traces
+) -> None:
+    """OpenTelemetry keeps 128 attributes of a span unless it is told otherwise."""
+    said = [{"role": "user", "content": f"turn {number}"} for number in range(100)]
+    with openai.OpenAI(base_url=f"{serve(ANSWER).url}/v1", api_key="none") as client:
+        client.chat.completions.create(model="m", messages=said)
+    [found] = traces()
+    assert [message.text for message in found.prompt.messages] == [one["content"] for one in said]
+
+
+def test_instrumented_by_the_program_itself(
+    database: Any, serve: Callable[..., Any], traces: Traces
+) -> None:
+    """No call is told twice: what the program turned on stays on, and is heard at its provider."""
+    from openinference.instrumentation.openai import OpenAIInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    try:
+        with (
+            p2re_eval.capture(database, provider=provider),
+            openai.OpenAI(base_url=f"{serve(ANSWER).url}/v1", api_key="none") as client,
+        ):
+            client.chat.completions.create(model="m", messages=TICKET)
+        assert OpenAIInstrumentor().is_instrumented_by_opentelemetry
+    finally:
+        OpenAIInstrumentor().uninstrument()
+    assert len(traces()) == 1

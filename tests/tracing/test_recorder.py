@@ -122,3 +122,17 @@ def test_stopping_twice_is_harmless(database: Path) -> None:
     made.stop()
     made.stop()
     assert made.recorded == 0
+
+
+def test_a_key_in_a_captured_call_never_reaches_the_disk(database: Path) -> None:
+    """Messages, raw attributes, metadata: all pass the store's redaction."""
+    key = "sk-proj-" + "Ab1" * 14
+    with capture(database, sdks=False, metadata={"note": key}), span("step", kind="LLM") as step:
+        step.input(f"my key is {key}")
+        step.output({"echo": key})
+        step.set(header=f"Bearer {key}")
+    with open_store(database) as store:
+        [row] = store.list_traces()
+        assert store.read_trace(row.trace_id).attributes["input.value"] != ""
+    files = b"".join(path.read_bytes() for path in database.parent.glob("captured.db*"))
+    assert b"Ab1Ab1" not in files

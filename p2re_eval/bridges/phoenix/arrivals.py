@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from p2re_eval.bridges.phoenix.client import RemoteSpan, SpanPage
@@ -97,9 +97,7 @@ class Arrivals:
         marks = [*sorted_page.confirmed, *(sorted_page.theirs if course.pull else ())]
         await course.save(spans=news, marks=marks, positions={self._stream: position})
         course.outcome.add("spans_pushed", sorted_page.arrived)
-        course.outcome.add(
-            "traces_pushed", sum(m.status == "SYNCED" for m in sorted_page.confirmed)
-        )
+        course.outcome.add("traces_pushed", sorted_page.completed)
         if course.pull:
             course.outcome.add("spans_pulled", len(sorted_page.news))
             self._read_spans += len(spans)
@@ -146,6 +144,11 @@ class SortedPage:
     arrived: int
     theirs: list[Mark]
 
+    @property
+    def completed(self) -> int:
+        """How many of our traces are there as a whole since this page."""
+        return sum(m.status == "SYNCED" and not m.detail.get("shared") for m in self.confirmed)
+
 
 def sort(course: Course, trace_ids: Iterable[str], spans: Sequence[RemoteSpan]) -> SortedPage:
     """What is new to us, which of ours have arrived, and the runs that came from there.
@@ -168,10 +171,28 @@ def sort(course: Course, trace_ids: Iterable[str], spans: Sequence[RemoteSpan]) 
     imported = {one.span.trace_id for one in news}
     new_marks = [
         Mark(kind=THEIR_TRACE, local_id=trace_id, status="SYNCED")
-        for trace_id in sorted(imported - ours.keys() - theirs.keys())
+        for trace_id in sorted(imported - ours.keys() - theirs.keys() - present)
     ]
     confirmed, count = _confirmations(ours, arrived)
-    return SortedPage(news, confirmed, count, new_marks)
+    shared = _shared(ours, present - theirs.keys(), arrived)
+    return SortedPage(news, [*confirmed, *shared], count, new_marks)
+
+
+def _shared(
+    ours: dict[str, Mark], present: set[str], arrived: set[tuple[str, str]]
+) -> Iterator[Mark]:
+    """Runs that are on both sides without our doing, as when a program reports to both: what is
+    there need not be sent, the rest will be."""
+    for trace_id in sorted(present):
+        mark = ours.get(trace_id)
+        if mark is not None and not mark.detail.get("shared"):
+            continue
+        before = [] if mark is None else mark.detail["sent"]
+        there = [span_id for of_trace, span_id in sorted(arrived) if of_trace == trace_id]
+        sent = list(dict.fromkeys([*before, *there]))
+        if mark is None or len(sent) > len(before):
+            detail = {"sent": sent, "missing": [], "shared": True}
+            yield Mark(kind=TRACE, local_id=trace_id, status="SYNCED", detail=detail)
 
 
 def _confirmations(ours: dict[str, Mark], arrived: set[tuple[str, str]]) -> tuple[list[Mark], int]:

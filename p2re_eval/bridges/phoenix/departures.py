@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from p2re_eval.bridges.phoenix.arrivals import Arrivals
 from p2re_eval.bridges.phoenix.course import THEIR_TRACE, TRACE, Course
 from p2re_eval.errors import NoSuchRecord, Refused
-from p2re_eval.store import Mark, Position
+from p2re_eval.store import Mark, MarkStatus, Position
 from p2re_eval.tracing.raw import RawSpan
 from p2re_eval.tracing.told import hex_id, told, told_span
 
@@ -34,6 +34,8 @@ class Departures:
 
     async def send(self) -> None:
         """All of it: what an earlier sync did not see arrive first, then what is new."""
+        if self._course.full:
+            await self._forgive()
         for some in batched(self._waiting()):
             await self._again(some)
             await self._wait(UNSEEN_SPANS)
@@ -42,6 +44,18 @@ class Departures:
         while await self._late_spans():
             await self._wait(UNSEEN_SPANS)
         await self._wait(1)
+
+    async def _forgive(self) -> None:
+        """What failed is tried once more when everything is asked for."""
+        failed = self._course.ledger.marked(TRACE, "FAILED", limit=1_000_000)
+        again = [
+            mark.model_copy(
+                update={"status": "SENT", "detail": {**mark.detail, "missing": mark.detail["sent"]}}
+            )
+            for mark in failed
+            if mark.detail.get("sent")
+        ]
+        await self._course.save(marks=again)
 
     def _waiting(self) -> list[Mark]:
         return self._course.ledger.marked(TRACE, "SENT", limit=1_000_000)
@@ -63,11 +77,14 @@ class Departures:
         spans: list[RawSpan] = []
         marks: list[Mark] = []
         for trace_id, sent_as in ids.items():
-            if sent_as in known:
+            mark = known.get(sent_as)
+            if mark is not None and not mark.detail.get("shared"):
                 continue  # spans never change there: what was sent stays as it was sent
+            there = () if mark is None else mark.detail["sent"]
             of_trace = told(course.store.read_trace(trace_id), both=False)
-            spans += of_trace
-            marks.append(_sent(trace_id, of_trace))
+            missing = [raw for raw in of_trace if raw.span_id not in there]
+            spans += missing
+            marks.append(_sent(trace_id, of_trace, missing))
         await self._post(spans, marks, "traces", cursor)
         return True
 
@@ -177,10 +194,12 @@ class Departures:
     async def _give_up(self, trace_id: str, why: str) -> None:
         course = self._course
         course.outcome.fail("trace", trace_id, why)
-        mark = Mark(
-            kind=TRACE, local_id=trace_id, status="FAILED", detail={"why": why, "missing": []}
+        known = course.ledger.marks(TRACE, [trace_id]).get(trace_id)
+        before = {} if known is None else known.detail
+        detail = {**before, "why": why, "missing": []}
+        await course.save(
+            marks=[Mark(kind=TRACE, local_id=trace_id, status="FAILED", detail=detail)]
         )
-        await course.save(marks=[mark])
 
 
 def batched(marks: Sequence[Mark]) -> Iterator[Sequence[Mark]]:
@@ -189,10 +208,14 @@ def batched(marks: Sequence[Mark]) -> Iterator[Sequence[Mark]]:
         yield marks[start : start + TRACES_A_BATCH]
 
 
-def _sent(trace_id: str, spans: Sequence[RawSpan]) -> Mark:
+def _sent(trace_id: str, spans: Sequence[RawSpan], missing: Sequence[RawSpan]) -> Mark:
     """``own`` is the id here where no span can have it (an import's, say)."""
     sent_as = spans[0].trace_id
     own = {} if sent_as == trace_id else {"own": trace_id}
-    ids = [raw.span_id for raw in spans]
-    detail = {"sent": ids, "missing": ids, **own}
-    return Mark(kind=TRACE, local_id=sent_as, status="SENT", detail=detail)
+    detail = {
+        "sent": [raw.span_id for raw in spans],
+        "missing": [raw.span_id for raw in missing],
+        **own,
+    }
+    status: MarkStatus = "SENT" if missing else "SYNCED"
+    return Mark(kind=TRACE, local_id=sent_as, status=status, detail=detail)

@@ -6,11 +6,13 @@ from p2re_eval.server.api import (
     experiments,
     health,
     live,
+    online,
     otlp,
     prompts,
     sessions,
     stats,
     suites,
+    sync,
     traces,
 )
 
@@ -20,10 +22,12 @@ ROUTERS = (
     traces.router,
     sessions.router,
     prompts.router,
+    online.router,  # before the experiments: its addresses are theirs, but longer
     experiments.router,
     evaluations.router,
     stats.router,
     suites.router,
+    sync.router,
     artifacts.router,
     otlp.router,
 )

@@ -6,8 +6,9 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
+from p2re_eval.errors import MalformedSpans
 from p2re_eval.server.backend import Backend, Writing
-from p2re_eval.server.otlp import MalformedExport, decoded, reply, unpacked
+from p2re_eval.server.otlp import decoded, reply, unpacked
 from p2re_eval.server.problems import ApiProblem, ApiRoute
 from p2re_eval.tracing.mapping import captured
 
@@ -45,7 +46,7 @@ async def receive(request: Request, backend: Writing) -> Response:
 def _keep(backend: Backend, body: bytes, encoding: str, as_json: bool) -> int:
     try:
         found = decoded(unpacked(body, encoding), as_json=as_json)
-    except MalformedExport as error:
+    except MalformedSpans as error:
         raise ApiProblem(400, str(error)) from error
     if found.spans:
         backend.store.save_spans([captured(span) for span in found.spans]).result()

@@ -83,7 +83,7 @@ CREATE TABLE rollups (
   cached_tokens INTEGER,
   reasoning_tokens INTEGER,
   cost_usd REAL,
-  latency TEXT,
+  latency BLOB,
   PRIMARY KEY (period, start_ns, model, prompt_name, prompt_version, source, status, origin)
 ) WITHOUT ROWID;
 CREATE TABLE score_rollups (

@@ -2,7 +2,7 @@
 
 import { get, part } from "../api.js";
 import { side, wordDiff } from "../viewer/diff.js";
-import { count, duration, money, percent } from "../viewer/format.js";
+import { count, duration, money, percent, plural } from "../viewer/format.js";
 import { fill, h, s } from "../viewer/dom.js";
 import { chip, pageHead, table } from "../ui.js";
 
@@ -11,7 +11,7 @@ export async function show(main, { steps: [before, after] }) {
   const found = await get(`/experiments/${part(before)}/compare/${part(after)}`);
   const name = (one) => h("a", { href: `/experiments/${one.experiment_id}` }, one.label.length > 20 ? one.label.slice(0, 12) : one.label);
   fill(main, pageHead("Comparison", { crumbs: [["Experiments", "/experiments"]] }), h("div", { class: "page" },
-    h("div", {}, h("p", {}, "From ", name(found.before), " to ", name(found.after), `: ${count(found.cases)} cases compared, `, h("b", { class: found.broke ? "fail" : "" }, `${count(found.broke)} broke`), ", ", h("b", { class: found.fixed ? "pass" : "" }, `${count(found.fixed)} fixed`), `, ${count(found.cases - found.broke - found.fixed)} as before.`), found.note && h("p", { class: "note" }, found.note)),
+    h("div", {}, h("p", {}, "From ", name(found.before), " to ", name(found.after), `: ${plural(found.cases, "case")} compared, `, h("b", { class: found.broke ? "fail" : "" }, `${count(found.broke)} broke`), ", ", h("b", { class: found.fixed ? "pass" : "" }, `${count(found.fixed)} fixed`), `, ${count(found.cases - found.broke - found.fixed)} as before.`), found.note && h("p", { class: "note" }, found.note)),
     flips(found.flips), deltas(found.deltas), changes(found.changes), refused(found), figures(found)));
 }
 
@@ -55,6 +55,6 @@ function refused(found) {
 
 function figures(found) {
   const rows = [["Runs", (one) => count(one.runs)], ["Passed", (one) => count(one.passed)], ["Failed", (one) => count(one.failed)], ["Errors", (one) => count(one.error)], ["Cost", (one) => (money(one.cost_usd) || "unknown") + (one.cost_usd !== null && one.unknown_costs ? `, ${one.unknown_costs} unknown` : "")],
-    ["Tokens", (one) => `${count(one.input_tokens)} in, ${count(one.output_tokens)} out`], ["p50", (one) => duration(one.p50_ns)], ["p95", (one) => duration(one.p95_ns)], ["Live, cache, replay", (one) => `${count(one.live)}, ${count(one.cache)}, ${count(one.replay)}`]];
+    ["Tokens", (one) => (one.input_tokens === null ? "unknown" : `${count(one.input_tokens)} in, ${count(one.output_tokens)} out`)], ["p50", (one) => duration(one.p50_ns) || "unknown"], ["p95", (one) => duration(one.p95_ns) || "unknown"], ["Live, cache, replay", (one) => `${count(one.live)}, ${count(one.cache)}, ${count(one.replay)}`]];
   return h("section", {}, h("h2", {}, "What it took"), table([["", ([name]) => name], ["Before", ([, cell]) => cell(found.before.figures), { n: true }], ["After", ([, cell]) => cell(found.after.figures), { n: true }]], rows, { caption: "What it took" }));
 }

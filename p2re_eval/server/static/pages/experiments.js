@@ -25,7 +25,10 @@ export async function show(main, { app }) {
     draw();
     return cursor;
   };
-  const draw = () => fill(page, rows.length ? table([
+  const { items: live } = await get("/experiments/online");
+  const online = live.length ? h("section", {}, h("h2", {}, "On live traffic"), table([["Experiment", (one) => one.name], ["Status", (one) => (one.status === "RUNNING" ? chip("running", "RUNNING") : chip(one.winner ? `stopped: ${one.winner}` : "stopped"))],
+    ["Variants", (one) => one.variants.map((each) => each.name).join(", ")], ["Outcome", (one) => one.outcome], ["Begun", (one) => ago(one.started_ns), { n: true }]], live, { href: (one) => `/online/${part(one.name)}`, caption: "A/B experiments" })) : null;
+  const draw = () => fill(page, online, rows.length ? table([
     ["Experiment", (row) => [row.name, h("span", { class: "mono soft" }, ` ${row.experiment_id.slice(0, 12)}`)]], ["", (row) => h("input", { type: "checkbox", "aria-label": `Choose ${row.name} of ${ago(row.started_ns)} to compare`, checked: chosen.includes(row.experiment_id), onchange: (event) => choose(row.experiment_id, event.target.checked) })],
     ["Outcome", (row) => share(outcomes.get(row.experiment_id) ?? {})], ["Passed", (row) => passed(outcomes.get(row.experiment_id) ?? {}), { n: true }],
     ["Gates", (row) => gates(row.verdicts)], ["Suites", (row) => h("span", { class: "soft" }, row.suites.map((one) => one.replace(/^suites\//, "")).join(", "))],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
-CONFIDENCE = 0.95
-POWER = 0.8
+from p2re_eval.stats.distributions import chi_square_tail, normal_quantile
+from p2re_eval.stats.means import CONFIDENCE
+from p2re_eval.stats.power import POWER
+
 SRM_ALARM = 0.001
 """A ratio that is less likely than this is no chance. It is small because the ratio is looked at
 again and again: Fabijan et al., "Diagnosing Sample Ratio Mismatch", KDD 2019, use 0.0005."""
@@ -115,7 +116,7 @@ def needed_units(
     """
     if effect == 0:
         raise ValueError("no number of units shows an effect of 0")
-    spread = NormalDist().inv_cdf(POWER)
+    spread = normal_quantile(POWER)
 
     def enough(n: int) -> bool:
         noise = 2 * variance / n
@@ -144,36 +145,4 @@ def sample_ratio_p(counts: Sequence[int], weights: Sequence[float]) -> float:
         return 1.0
     expected = [total * weight / whole for weight in weights]
     statistic = math.fsum((n - e) ** 2 / e for n, e in zip(counts, expected, strict=True))
-    return _gamma_q((len(counts) - 1) / 2, statistic / 2)
-
-
-def _gamma_q(a: float, x: float) -> float:
-    """The regularized upper incomplete gamma function Q(a, x) for x >= 0.
-
-    Source: Press et al., "Numerical Recipes", section 6.2: the series below a + 1, Lentz's
-    continued fraction above.
-    """
-    if x == 0:
-        return 1.0
-    front = math.exp(-x + a * math.log(x) - math.lgamma(a))
-    if x < a + 1:
-        term = total = 1 / a
-        n = a
-        while abs(term) > abs(total) * 1e-16:
-            n += 1
-            term *= x / n
-            total += term
-        return max(0.0, 1 - front * total)
-    tiny = 1e-300
-    b = x + 1 - a
-    c, d = 1 / tiny, 1 / b
-    fraction = d
-    for i in range(1, 1000):
-        factor = -i * (i - a)
-        b += 2
-        d = 1 / (factor * d + b or tiny)
-        c = b + factor / c or tiny
-        fraction *= d * c
-        if abs(d * c - 1) < 1e-15:
-            break
-    return front * fraction
+    return chi_square_tail(statistic, len(counts) - 1)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from scipy import stats as scipy_stats
 
-from p2re_eval.stats_ab import FEWEST, always_valid, needed_units, sample, sample_ratio_p
+from p2re_eval.stats.online import FEWEST, always_valid, needed_units, sample, sample_ratio_p
 
 
 @pytest.mark.parametrize(
