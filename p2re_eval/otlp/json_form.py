@@ -20,6 +20,7 @@ _STATUSES: dict[str, SpanStatus] = {
     "STATUS_CODE_ERROR": "ERROR",
 }
 _FLAGS_KNOWN_AND_REMOTE = 0x300
+_LARGEST = (1 << 63) - 1
 
 
 def read_json(request: JSON) -> Iterator[RawSpan]:
@@ -113,10 +114,12 @@ def _value(value: JSON) -> JSON:
 
 def _whole(value: JSON) -> int:
     try:
-        return int(value or 0)
+        number = int(value or 0)
     except (TypeError, ValueError, OverflowError):
-        what = f"not OTLP JSON: '{str(value)[:40]}' is no whole number"
-        raise MalformedSpans(what) from None
+        number = _LARGEST + 1
+    if abs(number) > _LARGEST:
+        raise MalformedSpans(f"not OTLP JSON: '{str(value)[:40]}' is no whole number of 64 bits")
+    return number
 
 
 def _id(value: JSON, digits: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ from p2re_eval.server.problems import ApiProblem
 from p2re_eval.server.project import Project
 from p2re_eval.service import Service
 from p2re_eval.store import Store, open_store
+from p2re_eval.store.overviews import Facet
+
+_FACETS_FOR_S = 5
 
 
 class Backend:
@@ -41,6 +45,7 @@ class Backend:
         self._service: Service | None = None
         self._project: Project | None = None
         self._desk: Desk | None = None
+        self._facets: tuple[float, dict[str, list[Facet]]] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -59,6 +64,13 @@ class Backend:
         if self._service is None:
             self._service = Service(store)
         return self._service
+
+    def facets(self) -> dict[str, list[Facet]]:
+        """Values to filter by, as of a few seconds ago: every visit asks, and it looks at much."""
+        now = time.monotonic()
+        if self._facets is None or now > self._facets[0]:
+            self._facets = (now + _FACETS_FOR_S, self.service.looking.facets())
+        return self._facets[1]
 
     @property
     def online(self) -> Online:
@@ -119,13 +131,14 @@ class Backend:
             raise ApiProblem(403, "this server only shows: it was started with --read-only")
 
 
-def _backend(request: Request) -> Backend:
+# Not plain functions: FastAPI would send each of them to a thread of its own and back.
+async def _backend(request: Request) -> Backend:
     found: Backend = request.state.p2re
     return found
 
 
-def _writing(request: Request) -> Backend:
-    backend = _backend(request)
+async def _writing(request: Request) -> Backend:
+    backend: Backend = request.state.p2re
     backend.may_write()
     return backend
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 
 from p2re_eval.records import Record
@@ -48,7 +49,7 @@ def scores_of(
         (json.dumps(trace_ids),),
     ):
         found.setdefault(row["trace_id"], []).append(
-            ScoreRow(
+            ScoreRow.model_construct(
                 name=row["name"],
                 value=row["value"],
                 label=row["label"],
@@ -61,13 +62,18 @@ def scores_of(
 
 def facets(connection: sqlite3.Connection) -> dict[str, list[Facet]]:
     """The values of the columns that people filter by, the most frequent first."""
-    found: dict[str, list[Facet]] = {}
-    for name, column in _FACETS.items():
-        rows = connection.execute(
-            f"SELECT {column} AS value, count(*) AS count FROM "  # noqa: S608 - our own names
-            f"(SELECT {column} FROM traces ORDER BY id DESC LIMIT ?) "
-            f"WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
-            (FACETS_FROM, _MOST_VALUES),
-        )
-        found[name] = [Facet(value=row["value"], count=row["count"]) for row in rows]
-    return found
+    names = ", ".join(_FACETS.values())
+    rows = connection.execute(
+        f"SELECT {names}, count(*) FROM "  # noqa: S608 - our own names
+        f"(SELECT {names} FROM traces ORDER BY id DESC LIMIT ?) GROUP BY {names}",
+        (FACETS_FROM,),
+    )
+    counts: dict[str, Counter[str]] = {name: Counter() for name in _FACETS}
+    for row in rows:
+        for place, name in enumerate(_FACETS):
+            if row[place] is not None:
+                counts[name][row[place]] += row[len(_FACETS)]
+    return {
+        name: [Facet(value=value, count=count) for value, count in found.most_common(_MOST_VALUES)]
+        for name, found in counts.items()
+    }

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from p2re_eval.store.faults import concerns_the_file
-from p2re_eval.store.jobs import BeginTrace, Change, Job, StartExperiment, Write
+from p2re_eval.store.jobs import BeginTrace, Change, Job, SaveSpans, StartExperiment, Write
 from p2re_eval.store.redaction import Redaction
 
 
@@ -32,7 +32,7 @@ def rescue(database: Path, jobs: Sequence[Write], redaction: Redaction) -> Path 
 
     Raises OSError when no place would take them.
     """
-    keep = [job for job in jobs if not isinstance(job, (BeginTrace, StartExperiment, Change))]
+    keep = [job for job in jobs if not isinstance(job, Change) and _worth_keeping(job)]
     if not keep:
         return None
     adapter = TypeAdapter[Job](Job)
@@ -45,6 +45,13 @@ def rescue(database: Path, jobs: Sequence[Write], redaction: Redaction) -> Path 
         _append(elsewhere, text)
         return elsewhere
     return beside
+
+
+def _worth_keeping(job: Job) -> bool:
+    """Not what only begins: its end, if there is one, says all of it."""
+    if isinstance(job, SaveSpans):
+        return any(one.span.end_ns is not None for one in job.spans)
+    return not isinstance(job, (BeginTrace, StartExperiment))
 
 
 def import_rescued(database: Path, write: Callable[[Job], None]) -> int:

@@ -231,6 +231,35 @@ def test_nonsense_is_a_sentence(tmp_path: Path, content: bytes, sentence: str) -
         list(read_file(path))
 
 
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["resourceSpans", "scopeSpans", "spans", "attributes", "key", "value"])
+            | st.sampled_from(["traceId", "spanId", "status", "events", "startTimeUnixNano"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(_json.map(lambda value: json.dumps({"resourceSpans": value}).encode()) | st.binary())
+def test_whatever_is_in_a_file_it_is_spans_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    """No other exception, whatever somebody saved under the name."""
+    path = tmp_path_factory.mktemp("any") / "spans"
+    path.write_bytes(content)
+    try:
+        spans = list(read_file(path))
+    except MalformedSpans:
+        return
+    assert all(len(one.trace_id) == 32 for one in spans)
+
+
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
     """It names the path."""
     with pytest.raises(MissingFile, match="cannot be read"):

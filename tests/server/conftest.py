@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,6 @@ class Served:
 
     port: int
     store: Store
-    log: list[str] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -101,7 +100,7 @@ class Served:
 @contextlib.contextmanager
 def running(app: Any) -> Iterator[int]:
     """A real uvicorn on a free port, stopped when the block ends."""
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     config = uvicorn.Config(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from p2re_eval.records import Experiment, Result
+from p2re_eval.store import Mark
 
 
 @pytest.fixture
@@ -139,6 +140,21 @@ def test_statistics_say_what_is_unknown(served: Any, record: Any) -> None:
     assert row["key"] == {"model": "openai/gpt-5-mini"}
     assert (row["traces"], row["errors"], row["priced"], row["cost_usd"]) == (2, 1, 1, 0.001)
     assert served.get("/stats?by=colour").status == 422
+
+
+def test_the_standing_of_every_target(served: Any, record: Any) -> None:
+    """How far behind each is and what failed, without asking it."""
+    assert served.get("/sync").json == {"items": []}
+    record.trace()
+    failed = Mark(kind="trace", local_id="f" * 32, status="FAILED", detail={"why": "no"})
+    served.store.sync_ledger("otlp http://127.0.0.1:4318").save(marks=[failed]).result()
+    (one,) = served.get("/sync").json["items"]
+    assert (one["target"], one["runs_behind"], one["failed"]) == (
+        "otlp http://127.0.0.1:4318",
+        1,
+        1,
+    )
+    assert one["failures"] == ["trace ffffffffffffffffff: no"]
 
 
 def test_any_address_opens_with_what_belongs_to_it(served: Any, record: Any) -> None:

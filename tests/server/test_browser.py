@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from p2re_eval.records import Experiment, GateVerdict, Result
-from p2re_eval.store import open_store
+from p2re_eval.online import Online
+from p2re_eval.online.assigning import Desk
+from p2re_eval.records import Experiment, GateVerdict, Result, Variant
+from p2re_eval.store import Mark, Position, open_store
 
 AGENT = f"{0xA9E17:032x}"
 
@@ -69,6 +71,17 @@ def fill(record: Any, store: Any) -> None:
         )
         ended = experiment.model_copy(update={"status": "COMPLETE", "verdicts": (verdict,)})
         store.finish_experiment(ended)
+    variants = [Variant(name="old"), Variant(name="new", prompt="route@v2")]
+    Online(store).start("greeting", variants, outcome="solved")
+    desk = Desk(store.path)
+    for number in range(30):
+        unit = f"user-{number}"
+        name = desk.assign("greeting", unit).variant.name
+        desk.outcome("greeting", unit, float(name == "new" or number % 2))
+    desk.close()
+    failed = Mark(kind="trace", local_id="f" * 32, status="FAILED", detail={"why": "too strange"})
+    ledger = store.sync_ledger("phoenix http://127.0.0.1:6006 default")
+    ledger.save(marks=[failed], positions={"traces": Position(watermark=3)}).result()
     store.index_everything()
 
 
@@ -86,10 +99,12 @@ PAGES = {
     "experiments": ("/experiments", "tbody tr"),
     "experiment": (f"/experiments/{'2' * 32}", ".matrix"),
     "comparison": (f"/experiments/{'1' * 32}/{'2' * 32}", "article"),
+    "online": ("/online/greeting", "tbody tr"),
     "evaluations": ("/evaluations", ".queue .message"),
     "judgements": ("/evaluations?tab=list", "tbody tr"),
     "agreement": ("/evaluations?tab=agreement", "label"),
     "stats": ("/stats?window=all", "figure svg rect"),
+    "sync": ("/sync", "tbody tr"),
     "artifact": (f"/open/trace:{AGENT}", "pre"),
 }
 

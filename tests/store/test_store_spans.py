@@ -271,3 +271,14 @@ def test_spans_that_cannot_be_written_are_rescued(database: Path, tmp_path: Path
     with open_store(database) as store:
         trace = store.read_trace(TRACE)
     assert (trace.status, len(trace.spans)) == ("OK", 3)
+
+
+def test_a_span_that_only_began_is_not_rescued(database: Path) -> None:
+    """As no run is that has no answer yet; its end says all of it."""
+    from p2re_eval.store.jobs import SaveSpans
+    from p2re_eval.store.redaction import Redaction
+    from p2re_eval.store.rescue import rescue
+
+    open_store(database).close()
+    begun_one = AGENT[0].model_copy(update={"span": begun(AGENT[0])})
+    assert rescue(database, [SaveSpans((begun_one,))], Redaction()) is None

@@ -12,6 +12,7 @@ from p2re_eval.server.api import (
     sessions,
     stats,
     suites,
+    sync,
     traces,
 )
 
@@ -26,6 +27,7 @@ ROUTERS = (
     evaluations.router,
     stats.router,
     suites.router,
+    sync.router,
     artifacts.router,
     otlp.router,
 )

@@ -7,11 +7,11 @@ import { problem } from "./ui.js";
 
 const SECTIONS = [
   ["traces", "Traces"], ["sessions", "Sessions"], ["prompts", "Prompts"],
-  ["experiments", "Experiments"], ["evaluations", "Evaluations"], ["stats", "Stats"],
+  ["experiments", "Experiments"], ["evaluations", "Evaluations"], ["stats", "Stats"], ["sync", "Sync"],
 ];
 const PAGES = {
   "traces": "traces", "traces/*": "trace", "sessions": "sessions", "sessions/*": "session", "prompts": "prompts", "prompts/*": "prompt",
-  "experiments": "experiments", "experiments/*": "experiment", "experiments/*/*": "comparison", "online/*": "online", "evaluations": "evaluations", "stats": "stats", "open": "artifact", "open/*": "artifact",
+  "experiments": "experiments", "experiments/*": "experiment", "experiments/*/*": "comparison", "online/*": "online", "evaluations": "evaluations", "stats": "stats", "sync": "sync", "open": "artifact", "open/*": "artifact",
 };
 
 export const app = { health: null, leave: null, keys: new Map() };

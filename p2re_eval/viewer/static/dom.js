@@ -27,7 +27,7 @@ function made(element, properties, children) {
 const ICONS = {
   traces: "M2 4h9M2 8h12M2 12h7", sessions: "M3 3h10v7H7l-4 3z", prompts: "M4 2h6l3 3v9H4zM6 8h4M6 11h4",
   experiments: "M6 2v4L2.5 13h11L10 6V2M5 2h6", evaluations: "M2.5 8.5l3 3 8-8M2 14h12",
-  stats: "M3 13V8M8 13V3M13 13V6", search: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.5 10.5L14 14",
+  stats: "M3 13V8M8 13V3M13 13V6", sync: "M3 8a5 5 0 0 1 9-3M12 2v3H9M13 8a5 5 0 0 1-9 3M4 14v-3h3", search: "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.5 10.5L14 14",
   copy: "M5 5V2h9v9h-3M2 5h9v9H2z", compare: "M5 2v12M11 2v12M2 6l3-3 3 3M8 10l3 3 3-3", close: "M3 3l10 10M13 3L3 13",
   down: "M4 6l4 4 4-4", right: "M6 4l4 4-4 4", left: "M10 4L6 8l4 4", pin: "M5 2h6l-1 5 2 2H4l2-2zM8 9v5", trash: "M3 4h10M6 4V2h4v2M4.5 4l.5 10h6l.5-10",
   sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M3 13l1-1M12 4l1-1",

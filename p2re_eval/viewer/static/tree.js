@@ -13,6 +13,7 @@ export class SpanTree {
     this.onselect = onselect;
     this.size = columns.ids.length;
     this.closed = new Set();
+    this.shown = new Map();
     this.selected = 0;
     this.wanted = "";
     this._link();
@@ -62,10 +63,10 @@ export class SpanTree {
       h("button", { type: "button", class: "quiet", onclick: () => this._fold() }, "Fold"),
       h("button", { type: "button", class: "quiet", onclick: () => this._unfold() }, "Unfold"));
     this.element = h("div", { class: "tree" }, bar, this._axis(), this.scroller);
-    this.scroller.addEventListener("scroll", () => this._draw(), { passive: true });
+    this.scroller.addEventListener("scroll", () => this._draw({ keep: true }), { passive: true });
     this.space.addEventListener("keydown", (event) => this._key(event));
     this.space.addEventListener("click", (event) => this._click(event));
-    new ResizeObserver(() => this._draw()).observe(this.scroller);
+    new ResizeObserver(() => this._draw({ keep: true })).observe(this.scroller);
     this._say();
   }
 
@@ -106,14 +107,21 @@ export class SpanTree {
     this._draw();
   }
 
-  _draw() {
+  /** The rows on screen; `keep` those that are there already, as a scroll changes none of them. */
+  _draw({ keep = false } = {}) {
     const top = this.scroller.scrollTop, height = this.scroller.clientHeight || 400;
     const first = Math.max(0, Math.floor(top / ROW) - SPARE);
     const last = Math.min(this.rows.length, Math.ceil((top + height) / ROW) + SPARE);
     this.space.style.height = `${this.rows.length * ROW}px`;
-    const drawn = [];
-    for (let place = first; place < last; place += 1) drawn.push(this._row(this.rows[place], place));
-    fill(this.space, drawn);
+    if (!keep) { this.shown.clear(); fill(this.space); }
+    for (const [place, row] of this.shown) if (place < first || place >= last) { row.remove(); this.shown.delete(place); }
+    const next = this.space.firstElementChild, from = Math.min(...this.shown.keys());
+    for (let place = first; place < last; place += 1) {
+      if (this.shown.has(place)) continue;
+      const row = this._row(this.rows[place], place);
+      this.space.insertBefore(row, place < from ? next : null);  // in the order in which they are read
+      this.shown.set(place, row);
+    }
   }
 
   _row(at, place) {

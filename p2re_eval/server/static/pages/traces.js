@@ -75,7 +75,7 @@ class TraceList {
     this.scroller = h("div", { class: "list", tabindex: "-1" }, this.grid, this.foot);
     this.scroller.addEventListener("scroll", () => this._near(), { passive: true });
     this.bar = h("div", { class: "bar" });
-    this.live = button("Live", () => this.setLive(!this.stream), { icon: "live", "aria-pressed": "false" });
+    this.live = button("Live", () => this.setLive(!this.isLive), { icon: "live", "aria-pressed": "false" });
     main.className = "whole";
     fill(main, pageHead("Traces", { end: [this.live, this._columnMenu()] }), this.bar, this.scroller);
   }
@@ -85,14 +85,17 @@ class TraceList {
     const { keys } = this.app;
     for (const [key, act] of walker(() => [...this.grid.querySelectorAll("a.tr")])) keys.set(key, act);
     keys.set("/", () => { this.search.input.focus(); this.search.input.select(); });
-    keys.set("l", () => this.setLive(!this.stream));
+    keys.set("l", () => this.setLive(!this.isLive));
     this._bar({});
     get("/traces/facets").then(({ facets, fields }) => { this._bar(facets); learnFields(fields); this.search.values = facets; }).catch(() => {});
-    await this.reload();
-    this.setLive(localStorage.getItem("p2re.live") !== "off");
+    this.seen = () => this.refresh();
+    document.addEventListener("visibilitychange", this.seen);
+    await this.setLive(localStorage.getItem("p2re.live") !== "off");
   }
 
   stop() {
+    this.over = true;
+    document.removeEventListener("visibilitychange", this.seen);
     this.stream?.close();
     this.wait?.abort();
   }
@@ -173,16 +176,25 @@ class TraceList {
       h("span", { class: `clip ${COLUMNS[name][4] ?? ""} ${WIDE.has(name) ? "wide" : ""}`, "data-column": name }, snippet(name, snippets) ?? COLUMNS[name][2](row, scores))));
   }
 
-  /** New traces go on top; filters that the stream does not know make it ask again instead. */
-  setLive(on) {
+  /** The list as it is now, and new traces on top as they end; nothing ends between the two. */
+  async refresh() {
     this.stream?.close();
     this.stream = null;
-    this.live.setAttribute("aria-pressed", String(on));
-    localStorage.setItem("p2re.live", on ? "on" : "off");
-    if (!on) return;
-    this.stream = new EventSource(address("/stream", { after: this.app.health?.newest }));
+    const live = this.isLive && !document.hidden;  // a tab nobody sees keeps no connection: a browser has six
+    const after = live ? (await get("/health")).newest : null;
+    await this.reload();
+    if (!live || this.over) return;
+    this.stream = new EventSource(address("/stream", { after }));
     this.stream.addEventListener("trace", (event) => this._arrived(JSON.parse(event.data)));
   }
+
+  setLive(on) {
+    this.live.setAttribute("aria-pressed", String(on));
+    localStorage.setItem("p2re.live", on ? "on" : "off");
+    return this.refresh();
+  }
+
+  get isLive() { return this.live.getAttribute("aria-pressed") === "true"; }
 
   _arrived(item) {
     const { row } = item, { q, time, ...exact } = this.state;
@@ -191,10 +203,7 @@ class TraceList {
     if (q) { clearTimeout(this.later); this.later = setTimeout(() => { if (this.scroller.scrollTop < 40) this.reload(); }, 700); return; }
     const here = this.grid.querySelector(`[data-id="${row.trace_id}"]`), drawn = this._row(item);
     if (here) { here.replaceWith(drawn); return; }
-    if (this.items.some((one) => one.row.id > row.id && !here)) {
-      const below = this.items.findIndex((one) => one.row.id < row.id);
-      if (below < 0) return;
-    }
+    if (this.items.some((one) => one.row.id > row.id)) return;  // it began before what is shown on top
     this.items.unshift(item);
     drawn.classList.add("fresh");
     this.grid.querySelector(".empty")?.remove();
