@@ -14,7 +14,7 @@ from p2re_eval.clock import SystemClock
 from p2re_eval.errors import BridgeError, Refused
 from p2re_eval.interfaces import Clock
 from p2re_eval.otlp.protobuf import encoded, encoded_logs, rejected
-from p2re_eval.records import Evaluation, Span
+from p2re_eval.records import Span
 from p2re_eval.store import Mark, Position, Store, SyncLedger
 from p2re_eval.tracing.raw import RawEvent, RawSpan
 from p2re_eval.tracing.told import evaluation_event, hex_id, told, told_span
@@ -27,13 +27,7 @@ _FEW = 500
 _ALL_SENT = "nothing to do: everything that has ended here was sent"
 _PROTOBUF = {"content-type": "application/x-protobuf"}
 _RESOURCE = {"service.name": "p2re"}
-_TRACES, _SPANS, _EVALUATIONS, _CHANGES, _DROPPED = (
-    "traces",
-    "late spans",
-    "evaluations",
-    "changed evaluations",
-    "dropped",
-)
+_TRACES, _SPANS, _EVALUATIONS, _DROPPED = "traces", "late spans", "evaluations", "dropped"
 _Item = TypeVar("_Item")
 _Event = tuple[str, str, RawEvent]
 
@@ -105,7 +99,7 @@ class _Export:
     ) -> None:
         self._store, self._ledger, self._peer = store, ledger, peer
         self._outcome, self._dry = outcome, dry
-        streams = (_TRACES, _SPANS, _EVALUATIONS, _CHANGES, _DROPPED)
+        streams = (_TRACES, _SPANS, _EVALUATIONS, _DROPPED)
         self._at = {name: ledger.position(name).watermark for name in streams}
         self._failed: list[Mark] = []
 
@@ -121,14 +115,9 @@ class _Export:
             raw for one in dict.fromkeys(row.trace_id for row in rows) for raw in self._told(one)
         ]
         late, at[_SPANS] = self._late_spans(batch, newest.spans)
-        new, at[_EVALUATIONS] = self._late_evaluations(
-            _EVALUATIONS, self._ledger.evaluations_after, batch, newest.evaluations
-        )
-        changed, at[_CHANGES] = self._late_evaluations(
-            _CHANGES, self._ledger.evaluations_changed_after, batch, newest.changes
-        )
+        judged, at[_EVALUATIONS] = self._late_evaluations(batch, newest.evaluations)
         await self._send([*spans, *late], self._post_spans, "spans_sent")
-        await self._send([*new, *changed], self._post_events, "evaluations_sent")
+        await self._send(judged, self._post_events, "evaluations_sent")
         self._outcome.add("traces_sent", len(batch))
         at[_TRACES] = cursor
         moved = at != self._at
@@ -151,14 +140,9 @@ class _Export:
         ]
         return late, rows[-1][0] if rows else self._at[_SPANS]
 
-    def _late_evaluations(
-        self,
-        stream: str,
-        follow: Callable[..., tuple[list[Evaluation], int]],
-        batch: set[str],
-        newest: int,
-    ) -> tuple[list[_Event], int]:
-        found, cursor = follow(self._at[stream], until=newest, limit=_FEW)
+    def _late_evaluations(self, batch: set[str], newest: int) -> tuple[list[_Event], int]:
+        at = self._at[_EVALUATIONS]
+        found, cursor = self._ledger.evaluations_after(at, until=newest, limit=_FEW)
         roots = self._sent_before({one.trace_id for one in found} - batch)
         return [
             (hex_id(one.trace_id, 32), hex_id(roots[one.trace_id], 16), evaluation_event(one))

@@ -43,7 +43,7 @@ DEFAULT_FILE = Path("baselines/p2re.jsonl")
 def compare(
     before: str, after: str, confidence: float, root: Path, db: Path | None, as_json: bool
 ) -> None:
-    """Set the experiment AFTER beside BEFORE: flips, differences, what changed.
+    """Set the experiment AFTER beside BEFORE.
 
     Each is an id, its beginning, `latest`, `ancestor` or a baseline file. Nothing is called.
     """
@@ -110,9 +110,10 @@ def gate(
     db: Path | None,
     as_json: bool,
 ) -> None:
-    """Decide gates on the recorded EXPERIMENT again; exit code 1 when one is not met.
+    """Decide gates on the recorded EXPERIMENT again.
 
-    The gates are those that the suite files have now, so a stricter threshold needs no new run.
+    Exit code 1 when one is not met. The gates are those that the suite files have now, so a
+    stricter threshold needs no new run.
     """
     from p2re_eval.cli.gating import decided, print_verdicts, suites_of
     from p2re_eval.gates import Gate, parse_gate
@@ -159,7 +160,7 @@ def gate(
 @click.option("--dirty", is_flag=True, help="Take results of uncommitted prompts as well.")
 @db_option
 def bless(experiment: str, output: Path, dirty: bool, db: Path | None) -> None:
-    """Write the EXPERIMENT as a baseline file to commit: one sorted line a case.
+    """Write the EXPERIMENT as a baseline file to commit.
 
     Later runs compare with it by `--p2re-baseline FILE` or the ini option `p2re_baseline`.
     """

@@ -50,7 +50,7 @@ def power(
     db: Path | None,
     as_json: bool,
 ) -> None:
-    """Simulate pairs of experiments like those of SUITE, and count what its gate says.
+    """Show by simulation what the gate of SUITE can promise.
 
     Cases, repeats and pass rates are those of the suite's newest complete experiment, margin and
     confidence those of its `no_regression` gate; options replace any of them, and without SUITE

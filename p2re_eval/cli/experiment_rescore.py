@@ -28,7 +28,7 @@ from p2re_eval.quantities import count_text
 def rescore(
     experiment: str, suites: tuple[Path, ...], baseline: str | None, root: Path, db: Path | None
 ) -> None:
-    """Judge the recorded answers of EXPERIMENT by the suites as they are now.
+    """Judge recorded answers by the suites as they are now.
 
     Scorers, expected answers, thresholds and gates are today's; the answers, and those of judges,
     are the recorded ones: no model is called. The outcome is a new experiment.

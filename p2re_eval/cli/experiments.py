@@ -25,7 +25,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def experiments() -> None:
-    """Experiments: recorded passes over suites, and A/B experiments on live traffic."""
+    """Recorded passes over suites; A/B experiments on live traffic."""
 
 
 for command in (bless, compare, gate, power, promote, rescore, start, stop):
@@ -88,7 +88,7 @@ def list_(db: Path | None, as_json: bool, limit: int, ab: bool) -> None:
 def show(
     experiment: str, db: Path | None, report: Path | None, as_json: bool, stable: bool
 ) -> None:
-    """The report of EXPERIMENT: an id, its beginning, latest, or the name of an A/B experiment."""
+    """The report of EXPERIMENT: an id, latest, or a name."""
     import shutil
 
     from p2re_eval.baselines import stored_comparison

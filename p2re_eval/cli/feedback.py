@@ -38,7 +38,10 @@ def give(
     annotator: str | None,
     db: Path | None,
 ) -> None:
-    """Judge the trace ID; said again, the new word counts and the old is history."""
+    """Judge the trace ID; the newest word counts.
+
+    Said again by the same person, it replaces the old word, which is kept as history.
+    """
     from p2re_eval.service import Feedback, Service
 
     with existing_store(db) as store:
@@ -105,7 +108,7 @@ def list_(
 @db_option
 @json_option
 def agreement(name: str, db: Path | None, as_json: bool) -> None:
-    """How far each two people agree on NAME (Cohen's kappa: 1 fully, 0 as chance would)."""
+    """How far each two people agree on NAME."""
     from tabulate import tabulate
 
     from p2re_eval.service import Service

@@ -109,7 +109,7 @@ def _told(report: PruneReport) -> str:
 @click.option("--dry-run", is_flag=True, help="Count what would be rewritten; change nothing.")
 @db_option
 def redact(dry_run: bool, db: Path | None) -> None:
-    """Take secrets out of what was recorded before: texts, index, freed pages.
+    """Take secrets out of what was recorded before.
 
     What counts as a secret is what a new record would leave out: key shapes, headers, passwords in
     addresses, values of secret environment variables, and the pattern in P2RE_REDACT.
@@ -133,7 +133,10 @@ def redact(dry_run: bool, db: Path | None) -> None:
 @click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
 @db_option
 def backup(target: Path, db: Path | None) -> None:
-    """Copy the database into FILE while others use it; the copy is checked."""
+    """Copy the database into FILE while others use it.
+
+    The copy is checked before it counts.
+    """
     from p2re_eval.service import Service
 
     with existing_store(db) as store:
@@ -146,7 +149,10 @@ def backup(target: Path, db: Path | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @db_option
 def restore(source: Path, yes: bool, db: Path | None) -> None:
-    """Put the backup FILE in the database's place; what was there is kept beside it."""
+    """Put the backup FILE in the database's place.
+
+    What was there is kept beside it.
+    """
     from p2re_eval.service import Service
     from p2re_eval.store import default_path, open_store
 
@@ -164,7 +170,7 @@ def restore(source: Path, yes: bool, db: Path | None) -> None:
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="The database to add to."
 )
 def unite(databases: tuple[Path, ...], out: Path) -> None:
-    """Take everything of DATABASES into OUT: traces, judgements, prompts, experiments.
+    """Take everything of the DATABASES into OUT.
 
     The order does not matter, and doing it again changes nothing.
     """

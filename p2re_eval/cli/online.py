@@ -44,7 +44,10 @@ def start(
     description: str | None,
     db: Path | None,
 ) -> None:
-    """Begin an A/B experiment on live traffic; your code asks assign(NAME, unit)."""
+    """Begin the A/B experiment NAME on live traffic.
+
+    Your code asks assign(NAME, unit) which variant a user gets.
+    """
     from pydantic import ValidationError
 
     from p2re_eval.online import Online
@@ -71,7 +74,7 @@ def start(
 @click.option("--winner", metavar="VARIANT", help="What everybody gets (default: the control).")
 @_db
 def stop(name: str, winner: str | None, db: Path | None) -> None:
-    """End the A/B experiment NAME: everybody gets one variant from now on."""
+    """End the A/B experiment NAME; one variant for everybody."""
     from p2re_eval.online import Online
 
     with existing_store(db) as store:
@@ -85,7 +88,7 @@ def stop(name: str, winner: str | None, db: Path | None) -> None:
 @click.option("--label", default="production", show_default=True, help="The label to move.")
 @_db
 def promote(name: str, variant: str, label: str, db: Path | None) -> None:
-    """End the A/B experiment NAME and label the version of its winner VARIANT."""
+    """End the A/B experiment NAME; label its winner VARIANT."""
     from p2re_eval.online import Online
 
     with existing_store(db) as store:

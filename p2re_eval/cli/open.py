@@ -14,7 +14,10 @@ from p2re_eval.cli.options import db_option
 @click.argument("address")
 @db_option
 def open_(address: str, db: Path | None) -> None:
-    """Print what is at ADDRESS as JSON: trace:ID, prompt:NAME@VERSION, session:ID ..."""
+    """Print what is at ADDRESS (trace:ID, session:ID) as JSON.
+
+    The others are prompt:NAME@VERSION, evaluation:ID and experiment:ID.
+    """
     from p2re_eval.service import Service
 
     with existing_store(db) as store:

@@ -201,7 +201,7 @@ def diff(
 @db_option
 @_json
 def log(name: str, folder: Path, db: Path | None, as_json: bool) -> None:
-    """The versions of NAME in git, newest first, each with what was recorded of it."""
+    """The versions of NAME in git, and what was recorded of each."""
     from p2re_eval.cli.prompt_labels import recorded_cells, recorded_versions
 
     entries = _library(folder).history(name)

@@ -28,7 +28,7 @@ _watch = click.option("--watch", is_flag=True, help="Go on until Ctrl-C.")
 
 @click.group()
 def sync() -> None:
-    """Other systems, kept in step with the database: phoenix, otlp, status."""
+    """Other systems, kept in step with the database."""
 
 
 @sync.command()
@@ -59,7 +59,7 @@ def phoenix(
     db: Path | None,
     as_json: bool,
 ) -> None:
-    """Traces, annotations and prompts both ways with Phoenix; its experiments.
+    """Keep in step with Phoenix, both ways.
 
     A key is read from PHOENIX_API_KEY. Needs the extra 'phoenix'.
     """

@@ -31,10 +31,10 @@ _ONE_TRACE = (".md", ".html", ".json")
 )
 @db_option
 def export(expression: tuple[str, ...], out: Path | None, db: Path | None) -> None:
-    """Write everything, or the traces of an expression, as JSON lines or Parquet.
+    """Write traces as JSON lines or Parquet.
 
-    JSON lines come back whole with `p2re traces import`. With -o NAME.md, .html or .json the one
-    trace with that ID is written as a document.
+    All of them, or those of an expression. JSON lines come back whole with `p2re traces
+    import`. With -o NAME.md, .html or .json the one trace with that ID is written as a document.
     """
     from p2re_eval.service import Service
 

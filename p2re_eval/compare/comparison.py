@@ -92,28 +92,34 @@ def compare(
 ) -> Comparison:
     """The two experiments side by side, paired by (suite, prompt, model, case) and averaged over
     the repeats of a case first; see :class:`Match` and :func:`match` for the parameters."""
-    pairing = match(before, after, partial=partial, tell=tell).pairing
+    with collector_paused():
+        matched = match(before, after, partial=partial, tell=tell)
+        return _compared(matched, Asked(confidence, seed), tell)
+
+
+def _compared(matched: Match, asked: Asked, tell: Callable[[str], None]) -> Comparison:
+    before, after, pairing = matched.before, matched.after, matched.pairing
     fair = sum(pair.refused is None for pair in pairing.pairs)
     tell(f"comparing {count_text(fair, 'case')}")
     moved = flips_of(pairing, before, after)
-    lonely = [] if partial else pairing.only_before
+    lonely = [] if matched.partial else pairing.only_before
     return Comparison(
         before=_side(before, (pair.before for pair in pairing.pairs)),
         after=_side(after, (pair.after for pair in pairing.pairs)),
-        confidence=confidence,
-        seed=seed,
+        confidence=asked.confidence,
+        seed=asked.seed,
         cases=fair,
         broke=moved.broke,
         fixed=moved.fixed,
         flips=moved.flips,
-        deltas=adjusted(tuple(deltas_of(pairing, Asked(confidence, seed)))),
+        deltas=adjusted(tuple(deltas_of(pairing, asked))),
         changes=tuple(changes_of(pairing, before, after)),
         incomparable=pairing.incomparable(),
         only_before=listed(f"only in {before.label}", lonely) if lonely else None,
         only_after=listed(f"only in {after.label}", pairing.only_after)
         if pairing.only_after
         else None,
-        note=partial,
+        note=matched.partial,
     )
 
 

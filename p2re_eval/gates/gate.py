@@ -21,6 +21,7 @@ COMPARISON = re.compile(
 )
 """``METRIC OP NUMBER``; what stands in brackets belongs to the metric."""
 NO_REGRESSION = "no_regression"
+NO_BASELINE = "there is nothing to compare with; give --p2re-baseline or --p2re-against"
 DEFAULT_MARGIN = 0.02
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
     {

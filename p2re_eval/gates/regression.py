@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from p2re_eval import stats
 from p2re_eval.compare import Match
-from p2re_eval.gates.gate import Gate, NoRegression
+from p2re_eval.gates.gate import NO_BASELINE, Gate, NoRegression
 from p2re_eval.quantities import (
     change_text,
     count_text,
@@ -22,7 +22,6 @@ from p2re_eval.quantities import (
 )
 from p2re_eval.records import Delta, GateVerdict, Judgement
 
-NO_BASELINE = "there is nothing to compare with; give --p2re-baseline or --p2re-against"
 _SLACK = 1e-12
 _WORST_FIRST: tuple[Judgement, ...] = (
     "regression",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from p2re_eval.errors import MalformedSpans, MissingFile
 from p2re_eval.otlp.json_form import read_json
 from p2re_eval.otlp.protobuf import decoded
+from p2re_eval.otlp.soundness import is_sound
 from p2re_eval.tracing.raw import RawSpan
 
 _LENGTH_BYTES = 4
@@ -28,21 +30,28 @@ def read_file(path: Path) -> Iterator[RawSpan]:
         what = f"cannot be read ({error.strerror}); check the path"
         raise MissingFile(what, path=path) from None
     if content.startswith(_GZIP):
-        content = gzip.decompress(content)
+        content = _unzipped(content, path)
     if content.lstrip()[:1] in (b"{", b"["):
         yield from _json(content, path)
         return
     try:
         for message in _framed(content):
-            yield from decoded(message)
+            yield from _sound(decoded(message))
     except MalformedSpans as error:
         raise MalformedSpans(f"{path}: {error}") from None
 
 
+def _unzipped(content: bytes, path: Path) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise MalformedSpans(f"{path}: the gzip file is damaged ({error}); copy it anew") from None
+
+
 def _json(content: bytes, path: Path) -> Iterator[RawSpan]:
     try:
-        whole = json.loads(content)
-    except ValueError:
+        whole = json.loads(content, parse_constant=str)
+    except (ValueError, RecursionError):
         yield from _json_lines(content, path)
         return
     for request in whole if isinstance(whole, list) else [whole]:
@@ -54,17 +63,24 @@ def _json_lines(content: bytes, path: Path) -> Iterator[RawSpan]:
         if not line.strip():
             continue
         try:
-            request = json.loads(line)
-        except ValueError as error:
+            request = json.loads(line, parse_constant=str)
+        except (ValueError, RecursionError) as error:
             raise MalformedSpans(f"{path}:{number}: not JSON ({error}); repair the line") from None
         yield from _request(request, f"{path}:{number}")
 
 
 def _request(request: object, place: str) -> Iterator[RawSpan]:
     try:
-        yield from read_json(request)
+        yield from _sound(read_json(request))
     except MalformedSpans as error:
         raise MalformedSpans(f"{place}: {error}") from None
+
+
+def _sound(spans: Iterator[RawSpan]) -> Iterator[RawSpan]:
+    for span in spans:
+        if not is_sound(span):
+            raise MalformedSpans("not OTLP: a span has no id or no time; check which file this is")
+        yield span
 
 
 def _framed(content: bytes) -> Iterator[bytes]:

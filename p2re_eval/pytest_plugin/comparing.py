@@ -1,23 +1,23 @@
-"""What a session is compared with, chosen before it runs and compared when it has."""
+"""What a session is compared with, chosen before it runs and compared when it has.
+
+Baselines and statistics are imported where they are used: most sessions compare with nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from p2re_eval.baselines import Baseline, choose
-from p2re_eval.baselines.choose import from_store, is_file
-from p2re_eval.baselines.file import read_baseline
-from p2re_eval.compare import Match, compare, match, recorded
 from p2re_eval.errors import P2REError, UsageError
-from p2re_eval.gates import Gate, decide_regression
-from p2re_eval.gates.regression import NO_BASELINE
+from p2re_eval.gates import NO_BASELINE, Gate
 from p2re_eval.planning import PlannedRun
-from p2re_eval.pytest_plugin.against import Against, experiment_at
 from p2re_eval.records import JSON, Comparison, Experiment, GateVerdict, Result
 from p2re_eval.verdicts import partial_text
 
 if TYPE_CHECKING:
+    from p2re_eval.baselines import Baseline
+    from p2re_eval.compare import Match
+    from p2re_eval.pytest_plugin.against import Against
     from p2re_eval.pytest_plugin.session import P2RESession
 
 
@@ -52,11 +52,15 @@ class Comparing:
         if self.revision is not None and self._config.getoption("p2re_baseline"):
             raise UsageError("--p2re-against and --p2re-baseline: give one of the two")
         if self.revision is not None:
+            from p2re_eval.pytest_plugin.against import Against
+
             self._against = Against(self._session.harness, self._other())
             return
         reference = self.reference
         if reference is None or reference in {"latest", "ancestor"}:
             return
+        from p2re_eval.baselines import is_file, read_baseline
+
         if is_file(reference):
             read_baseline(self._config.rootpath / reference)
         else:
@@ -67,6 +71,8 @@ class Comparing:
         handed = getattr(self._config, "workerinput", {}).get("p2re_against")
         if handed:
             return Experiment.model_validate_json(handed)
+        from p2re_eval.pytest_plugin.against import experiment_at
+
         assert self.revision is not None
         now = self._session.harness.experiment
         return experiment_at(self._config.rootpath, self.revision, now)
@@ -84,6 +90,8 @@ class Comparing:
         """What ``--p2re-against`` would run beside these, for a plan. Raises GitError."""
         if self.revision is None:
             return []
+        from p2re_eval.pytest_plugin.against import Against
+
         against = Against(self._session.harness, self._other())
         found = (against.counterpart(run) for run in runs)
         return [other for other in found if other is not None]
@@ -103,6 +111,8 @@ class Comparing:
 
         Raises StoreError.
         """
+        from p2re_eval.gates import decide_regression
+
         matched = self._matched(suite, partial=partial_text(selected, planned))
         return decide_regression(gate, matched, suite=suite, why=self._why_none)
 
@@ -111,6 +121,8 @@ class Comparing:
         baseline = self._choose()
         if baseline is None:
             return None
+        from p2re_eval.compare import match, recorded
+
         harness = self._session.harness
         after = recorded(harness.store, harness.experiment, label="now", suite=suite)
         return match(baseline.sample(suite), after, partial=partial)
@@ -123,6 +135,8 @@ class Comparing:
         harness = self._session.harness
         if self._choose() is None or self._baseline is None:
             return None
+        from p2re_eval.compare import compare, recorded
+
         after = recorded(harness.store, harness.experiment, label="now")
         selected, planned = self._session.selected, self._session.planned
         partial = partial_text(sum(selected.values()), sum(planned[suite] for suite in selected))
@@ -149,6 +163,8 @@ class Comparing:
         """What the experiment keeps of its baseline."""
         if self._baseline is None:
             return {}
+        from p2re_eval.baselines import is_file
+
         reference = self.reference if self.reference and is_file(self.reference) else None
         kept: dict[str, JSON] = {
             "baseline": reference or self._baseline.experiment.experiment_id,
@@ -168,12 +184,16 @@ class Comparing:
     def _found(self) -> Baseline | None:
         harness = self._session.harness
         if self._against is not None:
+            from p2re_eval.baselines import from_store
+
             return from_store(harness.store, self._against.experiment, label=self._against.label)
         reference = self.reference or harness.plugins.choose_baseline(
             harness.experiment, harness.store
         )
         if not reference:
             return None
+        from p2re_eval.baselines import choose
+
         return choose(
             reference,
             harness.store,

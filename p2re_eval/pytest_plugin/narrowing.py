@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2re_eval.affected import SinceBaseline, SinceRevision
-from p2re_eval.baselines import choose
 from p2re_eval.errors import NoBaseline, P2REError, UsageError
 from p2re_eval.git import Repository
 from p2re_eval.pytest_plugin.items import CaseItem, GateItem
 from p2re_eval.store import open_store
 
 if TYPE_CHECKING:
+    from p2re_eval.affected import SinceBaseline, SinceRevision
     from p2re_eval.pytest_plugin.session import P2RESession
 
 
@@ -59,6 +58,9 @@ class Narrowing:
         return [item for item in cases if _case(item) in touched]
 
     def _judge(self, cases: list[CaseItem]) -> SinceBaseline | SinceRevision:
+        from p2re_eval.affected import SinceBaseline, SinceRevision
+        from p2re_eval.baselines import choose
+
         harness, comparing = self._session.harness, self._session.comparing
         root = harness.settings.root
         if comparing.revision is not None:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,6 @@ from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.engine.budget import BudgetSettings
 from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NotRun, P2REError, UsageError
-from p2re_eval.forecast import Forecast, forecast
 from p2re_eval.gates import Gate
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
@@ -51,6 +50,9 @@ from p2re_eval.suites.load import is_suite
 from p2re_eval.verdicts import verdict_of
 
 _KEPT_OPTIONS = ("p2re_model", "p2re_repeat", "p2re_source", "p2re_budget", "keyword", "markexpr")
+if TYPE_CHECKING:
+    from p2re_eval.forecast import Forecast
+
 GRACE_S = 5.0
 """How long calls in flight may still land when a session stops early: they are paid for."""
 
@@ -176,6 +178,8 @@ class P2RESession:
             if not session.testsfailed:
                 runs = [item.run for item in session.items if isinstance(item, CaseItem)]
                 runs += self.comparing.counterparts(runs)
+                from p2re_eval.forecast import forecast
+
                 self.forecast = forecast(self.harness, runs)
             return not session.testsfailed or None
         if self._ahead is not None and self.selected:

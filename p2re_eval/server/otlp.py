@@ -14,11 +14,11 @@ from p2re_eval.errors import MalformedSpans
 from p2re_eval.otlp.json_form import read_json
 from p2re_eval.otlp.protobuf import accepted
 from p2re_eval.otlp.protobuf import decoded as read_protobuf
+from p2re_eval.otlp.soundness import is_sound
 from p2re_eval.tracing.raw import RawSpan
 
 MOST_UNPACKED = 64 * 1024 * 1024
 """Bytes that a compressed body may become."""
-_LATEST_NS = (1 << 63) - 1
 _WHY = "ids must be 16 and 8 bytes, times nanoseconds below 2^63"
 
 
@@ -50,8 +50,8 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 def decoded(body: bytes, *, as_json: bool) -> Decoded:
     """Every span of an export. Raises MalformedSpans, MissingExtra."""
-    found = list(_json(body) if as_json else read_protobuf(body, strict=False))
-    kept = [span for span in found if _sound(span)]
+    found = list(_json(body) if as_json else read_protobuf(body))
+    kept = [span for span in found if is_sound(span)]
     return Decoded(kept, len(found) - len(kept))
 
 
@@ -70,10 +70,3 @@ def _json(body: bytes) -> Iterator[RawSpan]:
         yield from read_json(json.loads(body, parse_constant=str))
     except (ValueError, RecursionError) as error:
         raise MalformedSpans(f"not OTLP JSON: {str(error)[:300]}") from None
-
-
-def _sound(span: RawSpan) -> bool:
-    ids = (len(span.trace_id), len(span.span_id)) == (32, 16)
-    zero = not span.trace_id.strip("0") or not span.span_id.strip("0")
-    times = (span.start_ns, span.end_ns or 0, *(event.time_ns for event in span.events))
-    return ids and not zero and min(times) >= 0 and max(times) <= _LATEST_NS

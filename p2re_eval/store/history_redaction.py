@@ -24,6 +24,7 @@ _COLUMNS = {
     "experiments": "name settings verdicts packages",
     "results": "inputs_preview output_preview expected_preview fault tags",
     "sessions": "name user metadata",
+    "sync_ledger": "detail",
 }
 """Text columns outside the content-addressed texts."""
 

@@ -36,11 +36,10 @@ class Position(Record):
 
 
 class Newest(Record):
-    """The newest child span, judgement and change of one, as cursors."""
+    """The newest child span and judgement, as cursors."""
 
     spans: int
     evaluations: int
-    changes: int
 
 
 class KnownSpan(Record):

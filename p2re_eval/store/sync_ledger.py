@@ -24,7 +24,7 @@ _END = 1 << 62
 class SyncLedger:
     """The ledger of one target, such as ``phoenix http://127.0.0.1:6006 default``.
 
-    A bridge follows four streams of what was recorded here (``Store.ended_after`` and those below),
+    A bridge follows the streams of what was recorded here (``Store.ended_after`` and those below),
     and writes what it did with :meth:`save`: rows, marks and cursors in one transaction, so that
     a crash at any point repeats work and loses none.
     """
@@ -136,8 +136,7 @@ class SyncLedger:
         """The cursors after everything that was recorded so far."""
         row = self._one(
             "SELECT coalesce((SELECT max(id) FROM spans), 0) AS spans, "
-            "coalesce((SELECT max(id) FROM evaluations), 0) AS evaluations, "
-            "coalesce((SELECT max(id) FROM evaluation_changes), 0) AS changes",
+            "coalesce((SELECT max(id) FROM evaluations), 0) AS evaluations",
             (),
         )
         assert row is not None
@@ -203,24 +202,12 @@ class SyncLedger:
     def evaluations_after(
         self, cursor: int, *, until: int = _END, limit: int = 500
     ) -> tuple[list[Evaluation], int]:
-        """Judgements in the order of their first saying, and the next cursor."""
+        """Judgements in the order of saying, one that was changed anew, and the next cursor."""
         rows = self._all(
             "SELECT * FROM evaluations WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
             (cursor, until, limit),
         )
         return [evaluation(row) for row in rows], rows[-1]["id"] if rows else cursor
-
-    def evaluations_changed_after(
-        self, cursor: int, *, until: int = _END, limit: int = 500
-    ) -> tuple[list[Evaluation], int]:
-        """Judgements that were changed since, in the order of changing, and the next cursor."""
-        rows = self._all(
-            "SELECT e.*, c.id AS change FROM evaluation_changes c "
-            "JOIN evaluations e ON e.id = c.evaluation WHERE c.id > ? AND c.id <= ? "
-            "ORDER BY c.id LIMIT ?",
-            (cursor, until, limit),
-        )
-        return [evaluation(row) for row in rows], rows[-1]["change"] if rows else cursor
 
     def spans_here(self, ids: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Which of these (trace id, span id) are recorded here, as a run or as a step of one."""

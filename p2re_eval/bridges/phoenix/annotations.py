@@ -32,7 +32,7 @@ HOT_SPANS = 1000
 """Annotations have no change feed: those of the newest spans are looked at each time, all of them
 now and then."""
 _A_BATCH = 200
-_NEW, _CHANGED = "evaluations", "changed evaluations"
+_STREAM = "evaluations"
 
 
 class Annotations:
@@ -40,7 +40,7 @@ class Annotations:
 
     def __init__(self, course: Course) -> None:
         self._course = course
-        self._cursors: dict[str, int] = {}
+        self._cursor: int | None = None
         self._held: set[str] = set()
 
     async def read(self) -> None:
@@ -57,9 +57,8 @@ class Annotations:
                 {str(mark.detail["trace"]) for mark in some.values()}
             )
             await self._write([one for one in found if key(one) in some], {})
-        for stream in (_NEW, _CHANGED):
-            while await self._write_next(stream):
-                pass
+        while await self._write_next():
+            pass
 
     def _looked_at(self) -> Iterator[list[KnownSpan]]:
         """The newest spans, those of evaluations that were changed here, or with ``full`` all."""
@@ -74,13 +73,19 @@ class Annotations:
 
     def _changed_traces(self) -> set[str]:
         """The runs of what will be written over something: for these we must look first."""
-        ledger, found = self._course.ledger, set[str]()
-        cursor = ledger.position(_CHANGED).watermark
+        ledger, found, cursor = self._course.ledger, set[str](), self._at()
         while True:
-            changed, cursor = ledger.evaluations_changed_after(cursor)
-            if not changed:
+            said, cursor = ledger.evaluations_after(cursor)
+            if not said:
                 return found
-            found |= {one.trace_id for one in changed}
+            known = ledger.marks(EVALUATION, [key(one) for one in said])
+            found |= {one.trace_id for one in said if key(one) in known}
+
+    def _at(self) -> int:
+        """Where our stream stands; asked for late, because a reset there sets it back."""
+        if self._cursor is None:
+            self._cursor = self._course.ledger.position(_STREAM).watermark
+        return self._cursor
 
     async def _compare(self, spans: Sequence[KnownSpan]) -> None:
         """One look at these spans: news, changes, conflicts and deletions, on disk together."""
@@ -108,17 +113,11 @@ class Annotations:
         self._held |= changes.held
         await course.save(evaluations=changes.saved, marks=changes.marks)
 
-    async def _write_next(self, stream: str) -> bool:
-        ledger = self._course.ledger
-        if stream not in self._cursors:
-            self._cursors[stream] = ledger.position(stream).watermark
-        follow = ledger.evaluations_after if stream == _NEW else ledger.evaluations_changed_after
-        batch, cursor = follow(self._cursors[stream], limit=_A_BATCH)
-        if not batch:
-            return False
-        self._cursors[stream] = cursor
-        await self._write(batch, {stream: Position(watermark=cursor)})
-        return True
+    async def _write_next(self) -> bool:
+        batch, self._cursor = self._course.ledger.evaluations_after(self._at(), limit=_A_BATCH)
+        if batch:
+            await self._write(batch, {_STREAM: Position(watermark=self._cursor)})
+        return bool(batch)
 
     async def _write(self, batch: Sequence[Evaluation], positions: dict[str, Position]) -> None:
         """What differs from what is known to be there; what cannot be written yet stays SENT."""

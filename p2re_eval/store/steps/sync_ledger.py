@@ -1,4 +1,4 @@
-"""The tables of syncing: what another system holds of ours, and which judgements were changed."""
+"""The table of syncing: what another system holds of ours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sqlite3
 _TABLES = (
     """
     CREATE TABLE sync_ledger (
+      id INTEGER PRIMARY KEY,
       target TEXT NOT NULL,
       kind TEXT NOT NULL,
       local_id TEXT NOT NULL,
@@ -15,30 +16,14 @@ _TABLES = (
       digest TEXT,
       detail TEXT,
       updated_ns INTEGER NOT NULL,
-      PRIMARY KEY (target, kind, local_id)
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX sync_ledger_open ON sync_ledger(target, kind, status) WHERE status <> 'SYNCED'",
-    """
-    CREATE TABLE evaluation_changes (
-      id INTEGER PRIMARY KEY AUTOINCREMENT,
-      evaluation INTEGER NOT NULL UNIQUE REFERENCES evaluations(id) ON DELETE CASCADE
+      UNIQUE (target, kind, local_id)
     )
     """,
-    """
-    CREATE TRIGGER evaluation_changed AFTER UPDATE ON evaluations
-    BEGIN
-      DELETE FROM evaluation_changes WHERE evaluation = new.id;
-      INSERT INTO evaluation_changes(evaluation) VALUES (new.id);
-    END
-    """,
+    "CREATE INDEX sync_ledger_open ON sync_ledger(target, kind, status) WHERE status <> 'SYNCED'",
 )
 
 
 def add_sync_ledger(connection: sqlite3.Connection) -> None:
-    """Ids order what is new; a changed judgement keeps its id, so changes have a row of their own.
-
-    The trigger fires on updates only: recording a run pays nothing for it.
-    """
+    """Cursors stand in ``sync_state``, which is there already."""
     for statement in _TABLES:
         connection.execute(statement)
