@@ -81,7 +81,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(PIP) --editable ".[capture]" --group dev
+	$(PIP) --editable ".[capture,notebook]" --group dev
 	@touch $@
 
 clean:

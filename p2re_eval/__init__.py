@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from p2re_eval.errors import P2REError
     from p2re_eval.hookspecs import hookimpl
     from p2re_eval.interfaces import Clock, Provider, ProviderContext, ScoringContext
+    from p2re_eval.notebook import (
+        Playground,
+        Traces,
+        annotate,
+        evaluate,
+        experiment,
+        load_ipython_extension,
+        run,
+        start_evaluation,
+        unload_ipython_extension,
+        use,
+        view,
+    )
     from p2re_eval.online import assign, outcome
     from p2re_eval.pipeline import Harness, Settings
     from p2re_eval.prompts.library import PromptLibrary
@@ -40,6 +53,19 @@ _HOMES = {
     "p2re_eval.errors": ("P2REError",),
     "p2re_eval.hookspecs": ("hookimpl",),
     "p2re_eval.interfaces": ("Clock", "Provider", "ProviderContext", "ScoringContext"),
+    "p2re_eval.notebook": (
+        "Playground",
+        "Traces",
+        "annotate",
+        "evaluate",
+        "experiment",
+        "load_ipython_extension",
+        "run",
+        "start_evaluation",
+        "unload_ipython_extension",
+        "use",
+        "view",
+    ),
     "p2re_eval.pipeline": ("Harness", "Settings"),
     "p2re_eval.prompts.library": ("PromptLibrary",),
     "p2re_eval.records": (
@@ -76,6 +102,7 @@ __all__ = [
     "Message",
     "ModelSettings",
     "P2REError",
+    "Playground",
     "PromptLibrary",
     "PromptTemplate",
     "Provider",
@@ -89,18 +116,28 @@ __all__ = [
     "Suite",
     "ToolCall",
     "Trace",
+    "Traces",
     "Usage",
+    "annotate",
     "assign",
     "capture",
+    "evaluate",
+    "experiment",
     "hookimpl",
+    "load_ipython_extension",
     "load_suite",
     "open_store",
     "outcome",
     "record_calls",
+    "run",
     "scorer",
     "session",
     "span",
+    "start_evaluation",
     "trace",
+    "unload_ipython_extension",
+    "use",
+    "view",
 ]
 
 

@@ -6,11 +6,10 @@ A :class:`Harness` holds what one session needs; every door opens one and calls 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -37,7 +36,6 @@ from p2re_eval.records import (
     Experiment,
     Fault,
     ModelSettings,
-    Outcome,
     PromptTemplate,
     RenderedPrompt,
     Result,
@@ -46,7 +44,7 @@ from p2re_eval.records import (
     Span,
     Trace,
 )
-from p2re_eval.results import answer_text, of_plan, preview
+from p2re_eval.results import answer_text, decide, of_plan, preview
 from p2re_eval.scorers.binding import BoundScorer
 from p2re_eval.stopping import EarlyStops
 from p2re_eval.store import Store, open_store
@@ -202,14 +200,14 @@ class Harness:
         self.store.finish_experiment(experiment)
         self.plugins.experiment_finished(experiment, comparison)
 
-    def beside(self, experiment: Experiment) -> Harness:
-        """A harness for another experiment, with the parts of this one: one engine, one store.
-
-        Only this one is closed. Raises StoreError.
-        """
+    def beside(self, experiment: Experiment, *, apart: bool = False) -> Harness:
+        """A harness for another experiment with the parts of this one, which alone is closed.
+        :meth:`stop` of either stops both, unless it is to be ``apart``. Raises StoreError."""
         assert self.runner
         assert self.library
         twin = copy(self)
+        if apart:
+            twin.runner = Runner(self.caller, self.store, clock=self.clock)
         twin.experiment = experiment
         twin.early_stops = EarlyStops()  # its runs have the same names, and other answers
         self.store.start_experiment(experiment)
@@ -264,10 +262,15 @@ async def _not_run(planned: PlannedRun, reason: NotRun, harness: Harness) -> Res
 
 
 async def execute(
-    planned: PlannedRun, harness: Harness, *, session_id: str | None = None
+    planned: PlannedRun,
+    harness: Harness,
+    *,
+    session_id: str | None = None,
+    on_text: Callable[[str], None] | None = None,
 ) -> tuple[Answered, Run]:
-    """Render a planned run and execute it: the trace is on disk. Raises NotRun, StoreError."""
-    run = _requested(planned, harness, session_id=session_id)
+    """Render a planned run and execute it: the trace is on disk. ``on_text`` is given, in the
+    engine's thread, each piece of a streaming answer. Raises NotRun, StoreError."""
+    run = replace(_requested(planned, harness), session_id=session_id, on_text=on_text)
     answered = await harness.runner.answer(run)
     await harness.runner.kept(answered)
     return answered, run
@@ -279,7 +282,7 @@ def rendered(planned: PlannedRun, library: PromptLibrary) -> RenderedPrompt:
     return library.render(planned.template, dict(planned.inputs), settings)
 
 
-def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None = None) -> Run:
+def _requested(planned: PlannedRun, harness: Harness) -> Run:
     harness.keep_version(planned.template)
     return Run(
         prompt=rendered(planned, harness.library),
@@ -287,7 +290,6 @@ def _requested(planned: PlannedRun, harness: Harness, *, session_id: str | None 
         source=planned.source,
         tape=planned.tape,
         experiment_id=harness.experiment.experiment_id,
-        session_id=session_id,
         suite=planned.suite.path,
         case_id=planned.case.id,
         tags=planned.case.tags,
@@ -439,38 +441,6 @@ async def _evaluate(
         identifier=f"{run.experiment_id}:{run.suite}:{run.case_id}#{run.repeat}",
         experiment_id=run.experiment_id,
     )
-
-
-def decide(
-    evaluations: Sequence[Evaluation], threshold: float | None
-) -> tuple[Outcome, float | None]:
-    """Whether the case passed, and its weighted mean value.
-
-    Without a threshold every counting scorer (weight above 0) must pass: one that clearly failed
-    fails the case, else one that broke leaves it unscored. With a threshold the weighted mean must
-    reach it, which needs every counting scorer's value.
-    """
-    counting = [e for e in evaluations if e.weight > 0]
-    values = [(e.score.value, e.weight) for e in counting if e.score and e.score.value is not None]
-    mean: float | None = None
-    if counting and len(values) == len(counting):
-        mean = sum(v * w for v, w in values) / sum(w for _, w in values)
-    if threshold is not None and counting:
-        return (
-            ("unscored", None)
-            if mean is None
-            else ("passed" if _reaches(mean, threshold) else "failed", mean)
-        )
-    if any(e.score is not None and e.score.passed is False for e in counting):
-        return "failed", mean
-    if any(e.score is None for e in counting):
-        return "unscored", mean
-    return "passed", mean
-
-
-def _reaches(mean: float, threshold: float) -> bool:
-    """Rounding errors of a sum do not decide: the mean of seven times 0.1 reaches 0.1."""
-    return mean >= threshold or math.isclose(mean, threshold, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def result_of(

@@ -1,11 +1,13 @@
-"""What a result says of its run: who was asked what, and previews of the texts."""
+"""What a result says of its run: who was asked what, whether it passed, previews of the texts."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from p2re_eval.planning import PlannedRun
-from p2re_eval.records import Completion
+from p2re_eval.records import Completion, Evaluation, Outcome
 
 PREVIEW = 500
 """Characters of a text that a result keeps."""
@@ -33,6 +35,38 @@ def of_plan(planned: PlannedRun, experiment_id: str) -> dict[str, Any]:
         "row_hash": planned.row_hash,
         "rules_hash": planned.rules_hash,
     }
+
+
+def decide(
+    evaluations: Sequence[Evaluation], threshold: float | None
+) -> tuple[Outcome, float | None]:
+    """Whether the case passed, and its weighted mean value.
+
+    Without a threshold every counting scorer (weight above 0) must pass: one that clearly failed
+    fails the case, else one that broke leaves it unscored. With a threshold the weighted mean must
+    reach it, which needs every counting scorer's value.
+    """
+    counting = [e for e in evaluations if e.weight > 0]
+    values = [(e.score.value, e.weight) for e in counting if e.score and e.score.value is not None]
+    mean: float | None = None
+    if counting and len(values) == len(counting):
+        mean = sum(v * w for v, w in values) / sum(w for _, w in values)
+    if threshold is not None and counting:
+        return (
+            ("unscored", None)
+            if mean is None
+            else ("passed" if _reaches(mean, threshold) else "failed", mean)
+        )
+    if any(e.score is not None and e.score.passed is False for e in counting):
+        return "failed", mean
+    if any(e.score is None for e in counting):
+        return "unscored", mean
+    return "passed", mean
+
+
+def _reaches(mean: float, threshold: float) -> bool:
+    """Rounding errors of a sum do not decide: the mean of seven times 0.1 reaches 0.1."""
+    return mean >= threshold or math.isclose(mean, threshold, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def answer_text(completion: Completion) -> str:

@@ -27,7 +27,7 @@ LAYERS = [
     {"forecast", "affected", "viewer", "rescoring", "online", "otlp"},
     {"report", "bridges"},
     {"server"},
-    {"pytest_plugin", "cli"},
+    {"pytest_plugin", "cli", "notebook"},
 ]
 """From the ground up. The first rooms are one small vocabulary that may know itself."""
 VOCABULARY = 1

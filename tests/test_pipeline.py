@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from p2re_eval.pipeline import Harness, Settings, decide
+from p2re_eval.pipeline import Harness, Settings
 from p2re_eval.records import Evaluation, Fault, Score
-from p2re_eval.results import preview
+from p2re_eval.results import decide, preview
 
 YES, NO = Score(value=1, passed=True), Score(value=0, passed=False)
 HALF, UNVALUED = Score(value=0.5, passed=True), Score(passed=True)

@@ -110,9 +110,15 @@ class Caller:
         self._concurrency = concurrency
         self._lines: dict[str, Line] = {}
 
-    async def call(self, prompt: RenderedPrompt, turn: Turn | None = None) -> Answer:
+    async def call(
+        self,
+        prompt: RenderedPrompt,
+        turn: Turn | None = None,
+        *,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
         """The provider's answer after as many attempts as make sense; ``turn`` is told when it is
-        near and when it has come.
+        near and when it has come, ``on_text`` each piece of a streaming one, of every attempt.
 
         Raises ProviderError with ``attempts`` set: the last attempt's, or the reason why waiting
         longer is pointless. Raises OverBudget before anything is begun, NotRun where so many calls
@@ -123,7 +129,7 @@ class Caller:
         errand = _Errand(
             provider,
             prompt.model,
-            partial(self._completed, provider, prompt),
+            partial(self._completed, provider, prompt, on_text),
             Account(self._budget, provider, prompt),
         )
         line, lanes = self._line(errand)
@@ -222,14 +228,20 @@ class Caller:
         return delay_s
 
     async def _completed(
-        self, provider: Provider | LanedProvider, prompt: RenderedPrompt, lane: int
+        self,
+        provider: Provider | LanedProvider,
+        prompt: RenderedPrompt,
+        on_text: Callable[[str], None] | None,
+        lane: int,
     ) -> Completion:
         started = self._clock.monotonic_ns()
-        if lane == 0:
-            completion = await provider.complete(prompt)
-        else:
+        if lane:
             assert isinstance(provider, LanedProvider)
-            completion = await provider.complete(prompt, lane=lane)
+            completion = await provider.complete(prompt, on_text=on_text, lane=lane)
+        elif on_text is not None:
+            completion = await provider.complete(prompt, on_text=on_text)
+        else:  # as a provider that never streams may have it
+            completion = await provider.complete(prompt)
         if completion.duration_ns is None:
             elapsed = self._clock.monotonic_ns() - started
             completion = completion.model_copy(update={"duration_ns": elapsed})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -49,6 +50,7 @@ class Run:
     case_id: str | None = None
     tags: tuple[str, ...] = ()
     metadata: dict[str, JSON] = field(default_factory=dict)
+    on_text: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Runner:
         self._refuse_if_stopped()
         turn = _Turn(self, run, key)
         try:
-            answer = await self._caller.call(run.prompt, turn)
+            answer = await self._caller.call(run.prompt, turn, on_text=run.on_text)
         except ProviderError as error:
             trace = turn.trace or self._begun(run, key)
             return self._finish(_failed(trace, error, self._clock))

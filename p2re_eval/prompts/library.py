@@ -23,7 +23,7 @@ from p2re_eval.prompts.inputs import Declared, InputChecker, InputProblem
 from p2re_eval.prompts.load import Loader, prompt_name
 from p2re_eval.prompts.render import CompiledPrompt
 from p2re_eval.prompts.sandbox import PromptEnvironment, new_environment
-from p2re_eval.prompts.sources import AtRevision, Source, WorkingTree
+from p2re_eval.prompts.sources import AtRevision, Beside, Source, WorkingTree
 from p2re_eval.prompts.versions import VersionEntry
 from p2re_eval.records import JSON, ModelSettings, PromptTemplate, RenderedPrompt
 
@@ -60,10 +60,18 @@ class PromptLibrary:
         self._loaded: dict[str, tuple[dict[str, Stamp], PromptTemplate]] = {}
         self._at_revision: dict[tuple[str, str], PromptTemplate] = {}
         self._compiled: dict[int, tuple[PromptTemplate, CompiledPrompt]] = {}
+        self._defined: dict[str, PromptTemplate] = {}
+
+    def define(self, name: str, text: str) -> PromptTemplate:
+        """A prompt from YAML text under this name, for this library's lifetime; it goes before a
+        file's prompt of the same name. Raises DefinitionErrors."""
+        template = self._load(Beside(self._tree, f"{name}.yaml", text), f"{name}.yaml")
+        self._defined[template.name] = template
+        return template
 
     def names(self) -> list[str]:
         """The names of all prompts, sorted; a file that cannot be read counts by its stem."""
-        return sorted(self._index())
+        return sorted({*self._index(), *self._defined})
 
     def get(self, reference: str) -> PromptTemplate:
         """The prompt ``name``, or ``name@REV``.
@@ -77,7 +85,7 @@ class PromptLibrary:
         """
         name, at, revision = reference.partition("@")
         if not at:
-            return self._current(name)
+            return self._defined.get(name) or self._current(name)
         key = (name, revision)
         if key not in self._at_revision:
             # A branch moves and HEAD too, but one session should see one state of them.

@@ -77,6 +77,33 @@ class WorkingTree:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """The working tree with one prompt more, which is no file: a notebook's cell. It reaches the
+    folder's partials."""
+
+    tree: WorkingTree
+    path: str
+    text: str
+    commit: None = None
+
+    def prompt_files(self) -> list[str]:
+        """That prompt."""
+        return [self.path]
+
+    def read(self, path: str) -> str | None:
+        """Its text, or a file's. Raises OutsideFolder, DefinitionErrors."""
+        return self.text if path == self.path else self.tree.read(path)
+
+    def read_image(self, path: str) -> bytes | None:
+        """A file's bytes. Raises OutsideFolder."""
+        return self.tree.read_image(path)
+
+    def shown(self, path: str) -> str:
+        """The prompt's name for itself."""
+        return path if path == self.path else self.tree.shown(path)
+
+
+@dataclass(frozen=True)
 class AtRevision:
     """The files of one commit, read through git; ``prefix`` is the prompts folder's path below the
     repository's root."""

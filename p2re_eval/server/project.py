@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -15,16 +14,11 @@ from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.prompts.versions import VersionEntry
 from p2re_eval.records import JSON, Case, ModelSettings, PromptTemplate, RenderedPrompt, Suite
 from p2re_eval.suites.load import load_suite
+from p2re_eval.suites.saved import append_case
 
 _T = TypeVar("_T")
 MOST_MODELS = 8
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_NEW_SUITE = """\
-# Cases saved in the web app: each is what a model answered and a person found right.
-prompt: {prompt}
-scorers: [equals]
-cases:
-"""
 _OPEN = ("http://", "https://", "data:")
 
 
@@ -117,17 +111,7 @@ class Project:
             if not _FILE_NAME.fullmatch(prompt):
                 raise UsageError(f"'{prompt}' cannot name a file; save the case by hand")
             path = self.root / "suites" / "saved" / f"{prompt}.yaml"
-            before = path.read_text(encoding="utf-8") if path.is_file() else None
-            kept = before if before is not None else _NEW_SUITE.format(prompt=json.dumps(prompt))
-            number = len(load_suite(path, root=self.root).cases) + 1 if before is not None else 1
-            case = {"id": f"saved-{number}", "inputs": inputs, "expected": expected}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, f"{kept.rstrip()}\n  - {json.dumps(case, ensure_ascii=False)}\n")
-            try:
-                load_suite(path, root=self.root)
-            except P2REError:
-                _write(path, kept)
-                raise
+            append_case(path, prompt, inputs, expected, root=self.root)
             return path.relative_to(self.root)
 
     def _ask(self, question: Callable[[PromptLibrary], _T]) -> _T:
@@ -144,13 +128,6 @@ def _suite(reference: str, inputs: dict[str, JSON], model: str | None) -> Suite:
         models=(ModelSettings(provider=provider, name=name),) if model else (),
         cases=(Case(id="tried", inputs=inputs),),
     )
-
-
-def _write(path: Path, text: str) -> None:
-    """The whole file or nothing of it."""
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
 
 
 def refuse_paths(template: PromptTemplate, inputs: dict[str, JSON]) -> None:

@@ -55,6 +55,17 @@ def read_suite(path: Path, *, root: Path) -> tuple[Suite, Mistakes]:
     return reader.suite(), reader.mistakes
 
 
+def parse_suite(text: str, *, name: str, root: Path) -> Suite:
+    """A suite of this text, called ``name``, that is no file (yet).
+
+    Raises DefinitionErrors as :func:`load_suite` does.
+    """
+    reader = _SuiteReader(root / name, root, text=text)
+    suite = reader.suite()
+    reader.mistakes.raise_if_any()
+    return suite
+
+
 def is_suite(path: Path) -> bool:
     """Whether this file is meant as a suite; an unreadable one is, so that loading says why."""
     if path.suffix not in SUITE_SUFFIXES or path.name.startswith(("_", ".")):
@@ -76,14 +87,16 @@ def is_suite_text(text: str) -> bool:
 class _SuiteReader:
     """One suite file on its way to a record; collects mistakes instead of stopping at the first."""
 
-    def __init__(self, path: Path, root: Path) -> None:
+    def __init__(self, path: Path, root: Path, *, text: str | None = None) -> None:
         self._path = path
         self._root = root
+        self._text = text
         self._shown = _shown(path, root)
         self.mistakes = Mistakes(self._shown)
 
     def suite(self) -> Suite:
-        document = read_document(self._shown, read_text(self._path, shown=self._shown))
+        text = read_text(self._path, shown=self._shown) if self._text is None else self._text
+        document = read_document(self._shown, text)
         self._top = InDocument(document)
         raw = self._mapping(document.value)
         file = self._file(raw)

@@ -1,0 +1,95 @@
+"""``%load_ext p2re_eval``: ``%%prompt``, ``%p2re``, and records that draw themselves."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from p2re_eval.errors import P2REError, UsageError
+from p2re_eval.notebook.bench import Answer, workbench
+from p2re_eval.notebook.cells import CellPrompt, read_cell
+from p2re_eval.notebook.pages import prompt_page, trace_page
+from p2re_eval.records import JSON, PromptTemplate
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_PAGES: Mapping[tuple[str, str], Callable[..., str]] = {
+    ("p2re_eval.records.trace", "Trace"): trace_page,
+    ("p2re_eval.records.prompt", "PromptTemplate"): prompt_page,
+    ("p2re_eval.records.prompt", "RenderedPrompt"): prompt_page,
+    ("p2re_eval.notebook.bench", "Answer"): lambda answer: trace_page(answer.trace),
+}
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Add the magics, the drawings, and errors that are one sentence instead of a traceback."""
+    ipython.magics_manager.register_function(_prompt_magic(ipython), "cell", "prompt")
+    ipython.magics_manager.register_function(p2re_magic, "line", "p2re")
+    assert ipython.display_formatter is not None
+    formatter = ipython.display_formatter.formatters["text/html"]
+    for (module, name), page in _PAGES.items():
+        formatter.for_type_by_name(module, name, page)
+    ipython.set_custom_exc((P2REError,), _say)  # type: ignore[no-untyped-call]
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """Take the magics away again."""
+    for kind, name in (("cell", "prompt"), ("line", "p2re")):
+        ipython.magics_manager.magics[kind].pop(name, None)
+    ipython.set_custom_exc((), None)  # type: ignore[no-untyped-call]
+
+
+def p2re_magic(line: str) -> None:
+    """``%p2re traces list``: the command line's commands, here."""
+    import click
+
+    (installed,) = entry_points(group="console_scripts", name="p2re")
+    try:
+        installed.load().main(args=shlex.split(line), prog_name="p2re", standalone_mode=False)
+    except click.exceptions.Exit:
+        return
+    except click.ClickException as error:
+        raise UsageError(error.format_message()) from None
+
+
+def _prompt_magic(ipython: InteractiveShell) -> Callable[[str, str], Answer | PromptTemplate]:
+    def prompt(line: str, cell: str) -> Answer | PromptTemplate:
+        """``%%prompt [NAME] [--model PROVIDER/NAME] [--session ID] [--define]``: a prompt in YAML,
+        or plain Jinja text as one user message; inputs come from Python variables of their names.
+        ``--define`` only keeps it, for ``evaluate("NAME", ...)``."""
+        return run_cell(read_cell(line, cell), ipython.user_ns)
+
+    return prompt
+
+
+def run_cell(cell: CellPrompt, variables: Mapping[str, object]) -> Answer | PromptTemplate:
+    """Define the cell's prompt and, unless that was all, run it with these variables.
+
+    Raises DefinitionErrors, UsageError (a variable is missing), ProviderError.
+    """
+    bench = workbench()
+    template = bench.library.define(cell.name, cell.text)
+    if cell.define_only:
+        return template
+    inputs: dict[str, JSON] = {}
+    for name, schema in template.inputs.items():
+        if name in variables:
+            inputs[name] = variables[name]
+        elif "default" not in schema and schema.get("required") is not False:
+            what = f"the prompt '{template.name}' takes '{name}', and no variable is called so"
+            raise UsageError(f"{what}; write {name} = ... in a cell above")
+    return bench.run(template, model=cell.model, inputs=inputs, session=cell.session)
+
+
+def _say(
+    shell: InteractiveShell,
+    kind: type[BaseException],
+    error: BaseException,
+    traceback: object,
+    tb_offset: int | None = None,
+) -> None:
+    print(f"{kind.__name__}: {error}", file=sys.stderr)  # noqa: T201 - a notebook's own voice

@@ -1,0 +1,193 @@
+"""Altair charts of results: rows in, a chart out. Unknown values are left out, never 0."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from p2re_eval.errors import MissingExtra, UsageError
+from p2re_eval.explain import did_you_mean
+from p2re_eval.notebook.frames import result_rows
+from p2re_eval.records import Comparison, Result
+
+try:
+    import altair as alt
+except ImportError as error:
+    raise MissingExtra("plots need Altair: pip install 'p2re-eval[notebook]'") from error
+
+Rows = list[dict[str, object]]
+_WIDTH = 420
+
+
+def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
+    """``scores``, ``latency``, ``cost`` (against quality) or ``versions``.
+
+    Raises UsageError for another word.
+    """
+    known: Mapping[str, Callable[[Sequence[Result]], alt.Chart]] = {
+        "scores": _scores,
+        "latency": _latency,
+        "cost": _cost,
+        "versions": _versions,
+    }
+    if what not in known:
+        hint = did_you_mean(what, known)
+        raise UsageError(f"no plot is called '{what}'{hint}; plots: {', '.join(known)}")
+    return known[what](list(results))
+
+
+def flips_chart(comparison: Comparison) -> alt.Chart:
+    """The cases that moved: from the pass rate before to the one after."""
+    rows: Rows = [
+        {
+            "case": f"{flip.prompt} · {flip.case_id} · {flip.model}",
+            "before": flip.before.rate,
+            "after": flip.after.rate,
+            "moved": "worse" if flip.worse else "better",
+        }
+        for flip in comparison.flips
+    ]
+    colors = alt.Scale(domain=["worse", "better"], range=["#c2410c", "#1d7f5f"])
+    chart: alt.Chart = (
+        _chart(rows, "Flips")
+        .mark_bar(height=6)
+        .encode(
+            y=alt.Y("case:N", title=None, sort=None),
+            x=alt.X("before:Q", title="pass rate", scale=alt.Scale(domain=[0, 1])),
+            x2="after:Q",
+            color=alt.Color("moved:N", scale=colors, title=None),
+            tooltip=["case:N", "before:Q", "after:Q"],
+        )
+    )
+    return chart
+
+
+def reliability_chart(judged: Sequence[tuple[float, bool]], bins: int = 5) -> alt.Chart:
+    """How often people agree where a judge gave so much: a good judge follows the diagonal.
+
+    ``judged`` are the judge's value, 0 to 1, and whether a person found the answer good.
+    """
+    counted: dict[int, list[bool]] = defaultdict(list)
+    for value, good in judged:
+        counted[min(int(value * bins), bins - 1)].append(good)
+    rows: Rows = [
+        {"judge": (place + 0.5) / bins, "people": sum(said) / len(said), "answers": len(said)}
+        for place, said in sorted(counted.items())
+    ]
+    whole = alt.Scale(domain=[0, 1])
+    chart: alt.Chart = (
+        _chart(rows, "Reliability of the judge")
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("judge:Q", title="the judge's value", scale=whole),
+            y=alt.Y("people:Q", title="share that people found good", scale=whole),
+            tooltip=["judge:Q", "people:Q", "answers:Q"],
+        )
+    )
+    return chart
+
+
+def _scores(results: Sequence[Result]) -> alt.Chart:
+    rows: Rows = [
+        {"scorer": one.name, "value": one.score.value, "model": result.model}
+        for result in results
+        for one in result.evaluations
+        if one.score is not None and one.score.value is not None
+    ]
+    chart: alt.Chart = (
+        _chart(rows, "Scores")
+        .mark_bar()
+        .encode(
+            x=alt.X("value:Q", bin=alt.Bin(maxbins=20), title="value"),
+            y=alt.Y("count():Q", title="answers"),
+            color=alt.Color("model:N", title=None),
+            row=alt.Row("scorer:N", title=None),
+        )
+        .properties(height=90)
+    )
+    return chart
+
+
+def _latency(results: Sequence[Result]) -> alt.Chart:
+    rows = [row for row in result_rows(results) if row["latency_s"] is not None]
+    kept: Rows = [{key: row[key] for key in ("model", "case_id", "latency_s")} for row in rows]
+    chart: alt.Chart = (
+        _chart(kept, "Latency")
+        .mark_tick(thickness=2)
+        .encode(
+            x=alt.X("latency_s:Q", title="seconds"),
+            y=alt.Y("model:N", title=None),
+            tooltip=["case_id:N", "latency_s:Q"],
+        )
+    )
+    return chart
+
+
+def _cost(results: Sequence[Result]) -> alt.Chart:
+    """A point a prompt and model; the frontier is the line no other point is above and left of."""
+    rows = _cheapest_first(results)
+    best = -1.0
+    for row in rows:
+        rate = row["pass_rate"]
+        assert isinstance(rate, float)
+        row["frontier"], best = rate > best, max(best, rate)
+    chart: alt.Chart = (
+        _chart(rows, "Cost against quality")
+        .mark_point(filled=True, size=90)
+        .encode(
+            x=alt.X("cost_usd:Q", title="US dollars an answer"),
+            y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
+            color=alt.Color("variant:N", title=None),
+            shape=alt.Shape("frontier:N", title="on the frontier"),
+            tooltip=["variant:N", "cost_usd:Q", "pass_rate:Q", "answers:Q"],
+        )
+    )
+    return chart
+
+
+def _cheapest_first(results: Sequence[Result]) -> Rows:
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        groups[f"{result.prompt} · {result.model}"].append(result)
+    rows: Rows = []
+    for variant, group in groups.items():
+        costs = [one.cost_usd for one in group if one.cost_usd is not None]
+        scored = [one for one in group if one.outcome in {"passed", "failed"}]
+        if costs and scored:
+            rows.append(
+                {
+                    "variant": variant,
+                    "cost_usd": sum(costs) / len(costs),
+                    "pass_rate": sum(one.outcome == "passed" for one in scored) / len(scored),
+                    "answers": len(scored),
+                }
+            )
+    return sorted(rows, key=lambda row: (row["cost_usd"], -float(str(row["pass_rate"]))))
+
+
+def _versions(results: Sequence[Result]) -> alt.Chart:
+    counted: dict[tuple[str, str], list[bool]] = {}
+    for one in results:
+        if one.outcome in {"passed", "failed"}:
+            key = (f"{one.prompt} {(one.prompt_version or '')[:7]}", one.model)
+            counted.setdefault(key, []).append(one.outcome == "passed")
+    rows: Rows = [
+        {"version": version, "model": model, "pass_rate": sum(said) / len(said)}
+        for (version, model), said in counted.items()
+    ]
+    chart: alt.Chart = (
+        _chart(rows, "Versions")
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("version:N", sort=None, title=None),
+            y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
+            color=alt.Color("model:N", title=None),
+            tooltip=["version:N", "model:N", "pass_rate:Q"],
+        )
+    )
+    return chart
+
+
+def _chart(rows: Rows, title: str) -> alt.Chart:
+    inline = alt.Data(values=rows)  # type: ignore[no-untyped-call]
+    return alt.Chart(inline, title=title).properties(width=_WIDTH)

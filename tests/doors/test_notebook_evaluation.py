@@ -1,0 +1,180 @@
+"""`evaluate` and its kind, as a Python program or a notebook's cell calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from p2re_eval.errors import DefinitionErrors, ProviderError, UsageError
+from p2re_eval.notebook import StoredExperiment, Workbench, evaluate, start_evaluation
+from p2re_eval.records import Case
+from p2re_eval.scorers import contains, equals
+from p2re_eval.store import open_store
+from p2re_eval.suites.load import load_suite
+
+PROMPT = """\
+model:
+  provider: scripted
+  name: router
+  extra: {answers: {charged: billing, login: account, ".*": I do not know}}
+inputs:
+  ticket: {type: string}
+messages:
+  - system: Route the ticket.
+  - user: "{{ ticket }}"
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/route.yaml").write_text(PROMPT)
+    made = Workbench(tmp_path, db=tmp_path / "runs.db")
+    yield made
+    made.close()
+
+
+CASES = [
+    {"id": "twice", "inputs": {"ticket": "I was charged twice"}, "expected": "billing"},
+    {"id": "locked", "inputs": {"ticket": "My login is locked"}, "expected": "account"},
+    {"id": "odd", "inputs": {"ticket": "Hello?"}, "expected": "billing"},
+]
+
+
+def test_run_gives_the_answer_and_records_the_trace(bench: Workbench) -> None:
+    """The text is what prints; the trace is on disk when the call returns."""
+    answer = bench.run("route", ticket="I was charged twice")
+    assert str(answer) == "billing"
+    with open_store(bench.harness.settings.db_path, read_only=True) as store:
+        assert store.read_trace(answer.trace.trace_id).completion.text == "billing"
+
+
+def test_run_of_a_broken_provider_raises_what_it_said(bench: Workbench) -> None:
+    """As a call of the provider would."""
+    model = {"provider": "scripted", "name": "x", "extra": {"answers": {"never": "x"}}}
+    with pytest.raises(ProviderError, match=r"scripted/x gave no answer"):
+        bench.run("route", model=model, ticket="hm")
+
+
+def test_evaluate_waits_and_gives_a_stored_experiment(bench: Workbench) -> None:
+    """Outcomes, failures and the record; the database has the same."""
+    experiment = evaluate("route", CASES, ["equals"], name="tickets", at=bench)
+    assert [r.outcome for r in experiment.results] == ["passed", "passed", "failed"]
+    assert [r.case_id for r in experiment.failures()] == ["odd"]
+    assert experiment.record.status == "COMPLETE"
+    assert experiment.passed is False
+    again = StoredExperiment(bench.store, "latest")
+    assert [r.item for r in again.results] == [
+        "tickets::route::twice[scripted/router#0]",
+        "tickets::route::locked[scripted/router#0]",
+        "tickets::route::odd[scripted/router#0]",
+    ]
+    assert "FAILED" in repr(experiment)
+
+
+def test_evaluate_takes_plain_inputs_cases_and_python_scorers(bench: Workbench) -> None:
+    """Inputs alone are a case; a function is a scorer; ~ is the opposite."""
+
+    def short(completion, case, *, most: int = 20):
+        """Not too long."""
+        return len(completion.text) <= most
+
+    experiment = evaluate(
+        "route",
+        [{"ticket": "charged"}, Case(id="mine", inputs={"ticket": "login"})],
+        [short, ~contains("sorry"), {"contains": {"any": ["billing", "account"]}}],
+        at=bench,
+    )
+    names = [[e.name for e in result.evaluations] for result in experiment.results]
+    assert names == [["not-contains", "contains", "short"]] * 2
+    assert [r.outcome for r in experiment.results] == ["passed", "passed"]
+
+
+def test_every_mistake_is_found_before_any_model_is_called(bench: Workbench) -> None:
+    """All of them, without lines of a text that the user never saw."""
+    with pytest.raises(DefinitionErrors) as caught:
+        evaluate("route", [{"inputs": {"tickt": "x"}}], ["equal"], at=bench)
+    said = str(caught.value)
+    assert "unknown input 'tickt'; did you mean 'ticket'?" in said
+    assert "unknown scorer 'equal'; did you mean 'equals'?" in said
+    assert ".yaml:" not in said
+    assert not bench.harness.settings.db_path.exists()
+
+
+def test_an_evaluation_may_be_awaited_in_a_running_loop(bench: Workbench) -> None:
+    """As a notebook's cell does with top-level await."""
+
+    async def cell() -> StoredExperiment:
+        return await start_evaluation("route", CASES, [equals()], repeat=2, at=bench)
+
+    experiment = asyncio.run(cell())
+    assert len(experiment.results) == 6
+    assert experiment.record.planned == 6
+
+
+def test_a_cancelled_evaluation_keeps_what_was_answered(bench: Workbench, tmp_path: Path) -> None:
+    """Calls in flight land, none is started, and another evaluation goes on as usual."""
+    (tmp_path / "slow_app.py").write_text(
+        textwrap.dedent(
+            """\
+            import time
+
+            def answer(ticket):
+                time.sleep(0.05)
+                return "billing"
+            """
+        )
+    )
+    bench.library.define("plain", "{inputs: {ticket: {}}, prompt: '{{ ticket }}'}")
+    cases = [{"ticket": f"number {n}"} for n in range(200)]
+    running = start_evaluation("plain", cases, models=["function/slow_app:answer"], at=bench)
+    while running.done < 3:
+        threading.Event().wait(0.01)
+    running.cancel()
+    experiment = running.result()
+    assert experiment.record.status == "INTERRUPTED"
+    assert 3 <= len(experiment.results) < 200
+    assert evaluate("route", CASES[:1], ["equals"], at=bench).passed is True
+
+
+def test_an_experiment_becomes_rows_of_a_frame(bench: Workbench) -> None:
+    """A column a scorer; what is unknown is missing, not 0."""
+    experiment = evaluate("route", CASES, ["equals"], at=bench)
+    frame = experiment.to_pandas()
+    assert list(frame["outcome"]) == ["passed", "passed", "failed"]
+    assert list(frame["score:equals"]) == [1.0, 1.0, 0.0]
+    assert frame["cost_usd"].isna().all() or list(frame["cost_usd"]) == [0.0, 0.0, 0.0]
+    assert experiment.to_polars()["case_id"].to_list() == ["twice", "locked", "odd"]
+
+
+def test_an_experiment_becomes_a_suite_file_that_loads(bench: Workbench, tmp_path: Path) -> None:
+    """With its scorers and cases; a file that is there is not overwritten by accident."""
+    experiment = evaluate(
+        "route", CASES, [equals(ignore_case=True), "not-regex: sorry"][:1], at=bench
+    )
+    path = experiment.to_suite(tmp_path / "suites/tickets.yaml")
+    suite = load_suite(path, root=tmp_path)
+    assert suite.prompts == ("route",)
+    assert [case.id for case in suite.cases] == ["twice", "locked", "odd"]
+    assert suite.scorers[0].options == {"ignore_case": True}
+    with pytest.raises(UsageError, match=r"tickets\.yaml is there already"):
+        experiment.to_suite(path)
+
+
+def test_html_of_an_experiment_escapes_what_a_model_said(bench: Workbench) -> None:
+    """A model's answer is text, whatever it looks like."""
+    model = {
+        "provider": "scripted",
+        "name": "evil",
+        "extra": {"answers": {".*": "<script>alert(1)</script>"}},
+    }
+    experiment = evaluate("route", CASES[:1], ["equals"], models=[model], at=bench)
+    html = experiment._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "FAILED" in html

@@ -1,0 +1,115 @@
+"""`%load_ext p2re_eval` in a real kernel: one kernel, cell after cell, as a person works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2re_eval.store import default_path, open_store
+
+nbclient = pytest.importorskip("nbclient", reason="the notebook's tools are not installed")
+nbformat = pytest.importorskip("nbformat")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+SCRIPTED = "{provider: scripted, name: x, extra: {answers: {charged: billing, '.*': '<b>no</b>'}}}"
+SLOW = """\
+import os, signal, threading
+model = {"provider": "scripted", "name": "slow", "extra": {"latency_s": 0.1}}
+cases = [{"ticket": f"n {n}"} for n in range(500)]
+running = start_evaluation("route", cases, models=[model], name="long")
+
+def interrupt():
+    while running.done < 12:
+        threading.Event().wait(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+running.result()
+"""
+
+
+class Kernel:
+    """A notebook's kernel that runs cells one after another."""
+
+    def __init__(self, folder: Path) -> None:
+        notebook = nbformat.v4.new_notebook()
+        self.client = nbclient.NotebookClient(
+            notebook, timeout=60, resources={"metadata": {"path": str(folder)}}, allow_errors=True
+        )
+        self._count = 0
+
+    def run(self, source: str) -> list[Any]:
+        """The cell's outputs."""
+        cell = nbformat.v4.new_code_cell(source)
+        self.client.nb.cells.append(cell)
+        self.client.execute_cell(cell, self._count)
+        self._count += 1
+        return cell.outputs
+
+
+def drawn(outputs: list[Any]) -> str:
+    """The HTML of what the cell gave."""
+    return "".join(o["data"].get("text/html", "") for o in outputs if "data" in o)
+
+
+def said(outputs: list[Any]) -> str:
+    """All that the cell printed."""
+    return "".join(o["text"] for o in outputs if o["output_type"] == "stream")
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    (tmp_path / "prompts").mkdir()
+    made = Kernel(tmp_path)
+    with made.client.setup_kernel():
+        yield made
+
+
+def test_a_person_works_from_an_idea_to_a_suite(kernel: Kernel, tmp_path: Path) -> None:
+    """Prompt in a cell, evaluated, compared, saved; mistakes are a sentence; an interrupt keeps
+    what was answered, and the kernel goes on."""
+    assert kernel.run("%load_ext p2re_eval") == []
+    outputs = kernel.run(
+        f"%%prompt\nmodel: {SCRIPTED}\ninputs: {{word: {{}}}}\nprompt: '{{{{word}}}}'"
+    )
+    assert "takes 'word', and no variable is called so" in said(outputs)
+    kernel.run("ticket = 'I was <i>charged</i> twice'")
+    source = (
+        f"%%prompt route\nmodel: {SCRIPTED}\ninputs: {{ticket: {{}}}}\nprompt: '{{{{ticket}}}}'"
+    )
+    html = drawn(kernel.run(source))
+    assert "I was &lt;i&gt;charged&lt;/i&gt; twice" in html
+    assert ">billing</div>" in html
+    html = drawn(kernel.run("%%prompt plain --model scripted/echo\nHello {{ ticket }}!"))
+    assert "Hello I was &lt;i&gt;charged" in html
+    outputs = kernel.run("from p2re_eval import run\nrun('rout', ticket='x')")
+    assert [o["output_type"] for o in outputs] == ["stream"]
+    assert "did you mean 'route'?" in said(outputs)
+    assert "scripted/x" in said(kernel.run("%p2re traces list"))
+    assert "no command is called 'trace'; did you mean" in said(kernel.run("%p2re trace"))
+    html = drawn(
+        kernel.run(
+            "from p2re_eval import evaluate\n"
+            "made = evaluate('route', [{'inputs': {'ticket': 'charged'}, 'expected': 'billing'},\n"
+            "  {'inputs': {'ticket': 'hm'}, 'expected': 'account'}], ['equals'])\nmade"
+        )
+    )
+    assert "FAILED" in html
+    assert "&lt;b&gt;no&lt;/b&gt;" in html
+    awaited = kernel.run(
+        "from p2re_eval import start_evaluation\n"
+        "len((await start_evaluation('route', [{'ticket': 'charged'}])).results)"
+    )
+    assert awaited[-1]["data"]["text/plain"] == "1"
+    kernel.run("made.to_suite('suites/route.yaml')")
+    assert "expected: billing" in (tmp_path / "suites/route.yaml").read_text()
+    outputs = kernel.run(SLOW)
+    assert "has what was answered" in said(outputs)
+    assert kernel.run("1 + 1")[0]["data"]["text/plain"] == "2"
+    with open_store(default_path(), read_only=True) as store:
+        long = store.read_experiment("latest")
+        assert (long.name, long.status) == ("long", "INTERRUPTED")
+        assert 12 <= len(list(store.results(long.experiment_id))) < 500

@@ -1,0 +1,130 @@
+"""What a notebook shows of the record: traces, labels, comparisons, plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from p2re_eval.errors import UsageError
+from p2re_eval.notebook import Traces, Workbench, annotate, evaluate, experiment, view
+from p2re_eval.notebook.plots import reliability_chart
+from p2re_eval.store.expression import ExpressionError
+
+PROMPT = """\
+model: {{provider: scripted, name: router, extra: {{answers: {answers}}}}}
+inputs: {{ticket: {{type: string}}}}
+messages: [{{user: "{{{{ ticket }}}}"}}]
+"""
+CASES = [
+    {"id": "twice", "inputs": {"ticket": "I was charged twice"}, "expected": "billing"},
+    {"id": "locked", "inputs": {"ticket": "My login is locked"}, "expected": "account"},
+]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    (tmp_path / "prompts").mkdir()
+    write(tmp_path, "{charged: billing, login: account}")
+    made = Workbench(tmp_path, db=tmp_path / "runs.db")
+    yield made
+    made.close()
+
+
+def write(root: Path, answers: str) -> None:
+    (root / "prompts/route.yaml").write_text(PROMPT.format(answers=answers))
+
+
+def test_traces_come_page_by_page_the_newest_first(bench: Workbench) -> None:
+    """Each item is the whole trace; the last page says that it is."""
+    for number in range(3):
+        bench.run("route", ticket=f"charged {number}")
+    newest = Traces(limit=2, at=bench)
+    assert [trace.prompt.messages[-1].text for trace in newest] == ["charged 2", "charged 1"]
+    assert newest.has_older
+    oldest = newest.older()
+    assert oldest[0].prompt.messages[-1].text == "charged 0"
+    with pytest.raises(UsageError, match="no older traces"):
+        oldest.older().older()
+
+
+def test_traces_are_searched_as_on_the_command_line(bench: Workbench) -> None:
+    """Words and expressions; a mistake shows its place."""
+    bench.run("route", ticket="charged by mistake")
+    bench.run("route", ticket="login")
+    found = Traces('text ~ "billing"', at=bench)
+    assert [trace.completion.text for trace in found] == ["billing"]
+    assert found.rows[0].trace_id[:12] in found._repr_html_()
+    with pytest.raises(ExpressionError):
+        Traces("status ==", at=bench)
+
+
+def test_a_trace_is_shown_in_the_viewer_that_can_reach_nothing(bench: Workbench) -> None:
+    """A sandboxed frame with the component inside; the messages as text beside it."""
+    answer = bench.run("route", ticket="charged </iframe><script>alert(1)</script>")
+    html = view(answer, at=bench)._repr_html_()
+    assert 'sandbox="allow-scripts"' in html
+    assert "p2re-trace" in html
+    assert html.count("</iframe>") == 1
+    assert "<script>" not in html
+
+
+def test_labels_of_a_person_are_recorded_at_once(bench: Workbench) -> None:
+    """As HUMAN evaluations with a verdict; judged again, the last word counts."""
+    answer = bench.run("route", ticket="charged")
+    labels = annotate([answer], name="helpful", annotator="ada", at=bench)
+    labels.label("bad", "wrong team")
+    labels.back()
+    labels.label("good")
+    assert labels.current is None
+    (found,) = bench.store.evaluations(answer.trace.trace_id)
+    assert (found.kind, found.name, found.identifier) == ("HUMAN", "helpful", "ada")
+    assert found.score is not None
+    assert (found.score.label, found.score.passed) == ("good", True)
+    labels.back()
+    with pytest.raises(UsageError, match="'great' is no label here; labels: good, bad"):
+        labels.label("great")
+
+
+def test_two_experiments_are_compared_flips_first(bench: Workbench, tmp_path: Path) -> None:
+    """The case that broke is named with both answers; the comparison is that of the reports."""
+    before = evaluate("route", CASES, ["equals"], at=bench)
+    write(tmp_path, "{charged: billing, login: billing}")
+    after = evaluate("route", CASES, ["equals"], at=bench)
+    found = after.compare(before)
+    assert [flip.case_id for flip in found.record.flips] == ["locked"]
+    assert found.record.flips[0].worse
+    html = found._repr_html_()
+    assert "1 worse, of 2 cases" in html
+    assert "passed → failed" in html
+    assert "1 worse, of 2 cases" in repr(found)
+    assert found.plot().to_dict()["data"]["values"][0]["moved"] == "worse"
+    assert experiment(before.id[:16], at=bench).compare(after.id).record.fixed == 1
+
+
+@pytest.mark.parametrize("what", ["scores", "latency", "cost", "versions"])
+def test_an_experiment_is_plotted(bench: Workbench, what: str) -> None:
+    """A valid chart with a row for what was measured."""
+    chart = evaluate("route", CASES, ["equals"], at=bench).plot(what).to_dict()
+    rows = chart["data"]["values"]
+    assert len(rows) == {"scores": 2, "latency": 2, "cost": 1, "versions": 1}[what]
+    if what == "cost":
+        assert rows[0]["pass_rate"] == 1
+        assert rows[0]["frontier"] is True
+
+
+def test_an_unknown_plot_is_refused_with_what_there_is(bench: Workbench) -> None:
+    """As every name that is mistaken."""
+    made = evaluate("route", CASES, ["equals"], at=bench)
+    with pytest.raises(UsageError, match=r"no plot is called 'score'; did you mean 'scores'\?"):
+        made.plot("score")
+
+
+def test_reliability_is_how_often_people_agree_with_a_judge() -> None:
+    """Judgements in bins of a fifth; 1.0 belongs to the last."""
+    chart = reliability_chart([(1.0, True), (0.9, False), (0.1, False)]).to_dict()
+    assert chart["data"]["values"] == [
+        {"judge": 0.1, "people": 0.0, "answers": 1},
+        {"judge": 0.9, "people": 0.5, "answers": 2},
+    ]

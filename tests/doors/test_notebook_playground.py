@@ -1,0 +1,127 @@
+"""The playground by its calls and by its form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from p2re_eval.errors import DefinitionErrors, UsageError
+from p2re_eval.notebook import Playground, Workbench
+from p2re_eval.notebook.widgets import _Form
+from p2re_eval.suites.load import load_suite
+
+PROMPT = """\
+model: {provider: scripted, name: echo}
+inputs:
+  ticket: {type: string}
+  tone: {enum: [short, long], default: short}
+  most: {type: integer, default: 3}
+  teams: {type: array, items: {type: string}, default: [billing]}
+messages:
+  - user: "{{ ticket }} {{ tone }} {{ most + 1 }} {{ teams | join('-') }}"
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/route.yaml").write_text(PROMPT)
+    made = Workbench(tmp_path, db=tmp_path / "runs.db")
+    yield made
+    made.close()
+
+
+def test_several_models_stream_their_answers_side_by_side(bench: Workbench) -> None:
+    """Every piece goes to its own run; joined they are the answer, which is recorded."""
+    heard: dict[int, list[str]] = {}
+    playground = Playground("route", models=["scripted/a", "scripted/b"], at=bench)
+    answers = playground.run(
+        {"ticket": "Hello"},
+        show=lambda number, piece: heard.setdefault(number, []).append(piece),
+    )
+    assert [answer.text for answer in answers] == ["Hello short 4 billing"] * 2
+    assert {number: "".join(pieces) for number, pieces in heard.items()} == {
+        0: "Hello short 4 billing",
+        1: "Hello short 4 billing",
+    }
+    assert len(heard[0]) > 1
+    assert [answer.trace.prompt.model.id for answer in answers] == ["scripted/a", "scripted/b"]
+    assert bench.store.read_trace(answers[0].trace.trace_id).status == "OK"
+
+
+def test_a_difference_marks_only_what_differs(bench: Workbench) -> None:
+    """Between repeats as between models; what a model said is text."""
+    model = {"provider": "scripted", "name": "x", "extra": {"answers": ["a cold <b>", "a hot <b>"]}}
+    bench.library.define("two", f"{{model: {model}, inputs: {{}}, prompt: Say}}")
+    playground = Playground("two", at=bench)
+    playground.run(repeat=2)
+    html = playground.diff()._repr_html_()
+    assert "<del>cold</del>" in html
+    assert "<ins>hot</ins>" in html
+    assert "<b>" not in html
+
+
+def test_what_is_right_becomes_a_case_of_a_suite(bench: Workbench, tmp_path: Path) -> None:
+    """In a file that pytest runs, one case more each time."""
+    playground = Playground("route", at=bench)
+    with pytest.raises(UsageError, match="nothing was run yet"):
+        playground.save_case()
+    playground.run({"ticket": "Hello"})
+    path = playground.save_case()
+    assert path == tmp_path / "suites/saved/route.yaml"
+    playground.save_case("Hi")
+    suite = load_suite(path, root=tmp_path)
+    assert [case.expected for case in suite.cases] == ["Hello short 4 billing", "Hi"]
+    assert suite.cases[0].inputs == {"ticket": "Hello"}
+
+
+def test_a_new_version_is_looked_at_before_it_is_written(bench: Workbench, tmp_path: Path) -> None:
+    """The file stays until write; a text that is no prompt is refused."""
+    playground = Playground("route", at=bench)
+    with pytest.raises(DefinitionErrors):
+        playground.propose("messages: 3")
+    file = tmp_path / "prompts/route.yaml"
+    found = playground.propose(PROMPT.replace("default: 3", "default: 5"))
+    assert "-  most: {type: integer, default: 3}" in found.diff()
+    assert file.read_text() == PROMPT
+    found.write()
+    assert "default: 5" in file.read_text()
+    with pytest.raises(UsageError, match="changed meanwhile"):
+        found.write()
+    assert Playground("route", at=bench).run({"ticket": "Hi"})[0].text == "Hi short 6 billing"
+
+
+def test_the_form_runs_and_saves_what_was_filled_in(bench: Workbench, tmp_path: Path) -> None:
+    """A field an input, of its type; the answer and the file are shown, and mistakes as text."""
+    form = _Form(Playground("route", at=bench))
+    assert {name: type(field).__name__ for name, field in form._fields.items()} == {
+        "ticket": "Textarea",
+        "tone": "Dropdown",
+        "most": "Text",
+        "teams": "Textarea",
+    }
+    buttons = {box.description: box for box in _all(form.whole) if hasattr(box, "button_style")}
+    form._fields["ticket"].value = "Hello"
+    form._fields["most"].value = "many"
+    buttons["Run"].click()
+    assert "takes an integer, not" in form._said.value
+    form._fields["most"].value = "7"
+    form._fields["teams"].value = '["a", "b"]'
+    buttons["Run"].click()
+    assert "Hello short 8 a-b" in form._answers.children[0].children[0].value
+    buttons["Save as a case"].click()
+    assert "suites/saved/route.yaml" in form._said.value
+    assert load_suite(tmp_path / "suites/saved/route.yaml", root=tmp_path).cases[0].inputs == {
+        "ticket": "Hello",
+        "tone": "short",
+        "most": 7,
+        "teams": ["a", "b"],
+    }
+
+
+def _all(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _all(child)
