@@ -104,10 +104,6 @@ class Peer:
         sent, kind = _sendable(body)
         return await self._exchange("POST", path, query, sent, {**kind, **(headers or {})}, accept)
 
-    async def delete(self, path: str, *, accept: Sequence[int] = ()) -> Answer:
-        """Take away what is there. Raises Unreachable, Refused."""
-        return await self._exchange("DELETE", path, (), None, {}, accept)
-
     async def _exchange(
         self,
         method: str,

@@ -30,9 +30,10 @@ def imports() -> None:
 )
 @db_option
 def otlp(files: tuple[Path, ...], db: Path | None) -> None:
-    """Spans in FILES: OTLP as JSON, JSON lines or protobuf, gzipped or not.
+    """Spans in FILES: OTLP as JSON, JSON lines or protobuf.
 
-    Importing the same file again changes nothing. Protobuf needs the extra 'otlp'.
+    Files may be gzipped. Importing the same file again changes nothing. Protobuf needs the extra
+    'otlp'.
     """
     from p2re_eval.otlp.files import read_file
     from p2re_eval.store import default_path, open_store

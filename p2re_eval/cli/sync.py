@@ -166,15 +166,20 @@ def _once(run: Callable[[Progress], Awaitable[Outcome]], as_json: bool) -> None:
 
 
 def _follow(outcomes: AsyncIterator[Outcome | BridgeError], as_json: bool) -> None:
-    """One line for each sync that did something, until Ctrl-C."""
+    """One line for each sync that did something, until Ctrl-C; a server that stays away is told
+    of once."""
     from p2re_eval.bridges.outcome import Outcome
 
     async def follow() -> None:
+        told = ""
         async for one in outcomes:
-            if not isinstance(one, Outcome):
-                click.echo(str(one), err=True)
-            elif one.changed:
-                _print(one, as_json)
+            if isinstance(one, Outcome):
+                told = ""
+                if one.changed:
+                    _print(one, as_json)
+            elif str(one) != told:
+                told = str(one)
+                click.echo(told, err=True)
 
     try:
         asyncio.run(follow())

@@ -15,7 +15,8 @@ from p2re_eval.cli.trace_text import plain, table
 
 if TYPE_CHECKING:
     from p2re_eval.service import Service
-    from p2re_eval.store.trace_search import Snippet, TraceHit
+    from p2re_eval.store.snippets import Snippet
+    from p2re_eval.store.trace_search import TraceHit
 
 
 @click.command()

@@ -8,8 +8,8 @@ from itertools import repeat
 from p2re_eval.records import Evaluation, Record, Span, Trace
 from p2re_eval.store import Store, TraceRow, overviews, span_queries, trace_lists
 from p2re_eval.store.overviews import Facet, ScoreRow
+from p2re_eval.store.snippets import Snippet
 from p2re_eval.store.span_queries import SpanTree
-from p2re_eval.store.trace_search import Snippet
 
 
 class TraceItem(Record):

@@ -93,15 +93,21 @@ class HistogramSum:
     """The SQL aggregate ``histogram_sum(column)``."""
 
     def __init__(self) -> None:
-        self._number = 0
+        self._kept: dict[bytes, int] = {}
 
     def step(self, column: bytes | None) -> None:
-        """One row."""
-        self._number += number_of(column)
+        """One row; those that begin with the same bucket are added as short numbers."""
+        if column:
+            first = column[:2]
+            number = int.from_bytes(column[2:], "little", signed=True)
+            self._kept[first] = self._kept.get(first, 0) + number
 
     def finalize(self) -> bytes | None:
         """The column."""
-        return column_of(self._number)
+        parts = self._kept.items()
+        return column_of(
+            sum(number << (_LANE * int.from_bytes(first, "little")) for first, number in parts)
+        )
 
 
 def _value_at(counts: dict[int, int], rank: float) -> int:

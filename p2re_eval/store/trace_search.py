@@ -9,19 +9,11 @@ from dataclasses import dataclass
 from p2re_eval.explain import did_you_mean
 from p2re_eval.records import Record
 from p2re_eval.store.expression_sql import Compiled, Leader, RowTest
+from p2re_eval.store.snippets import Snippet, snippet_of
 from p2re_eval.store.trace_lists import FEW_ROWS, ROW, TraceRow, trace_row
 
 SCAN_ROWS = 20_000
 """The most traces that one page looks at; the next page goes on from there."""
-_OPEN, _CLOSE = "\x02", "\x03"
-
-
-class Snippet(Record):
-    """Words around what was found; ``marks`` are the (start, end) of the found ones in ``text``."""
-
-    part: str
-    text: str
-    marks: tuple[tuple[int, int], ...]
 
 
 class TraceHit(Record):
@@ -166,26 +158,8 @@ def _snippets(
 ) -> tuple[Snippet, ...]:
     if not words:
         return ()
-    shown = f"'{_OPEN}', '{_CLOSE}', '…', 12"
-    found = connection.execute(
-        f"SELECT snippet(search, 0, {shown}), snippet(search, 1, {shown}) FROM search "  # noqa: S608 - our own SQL
-        "WHERE search MATCH ? AND rowid = ?",
-        (" OR ".join(words), row),
-    ).fetchone()
-    if found is None:
-        return ()
-    return tuple(
-        _snippet(part, text)
-        for part, text in zip(("prompt", "response"), found, strict=True)
-        if text and _OPEN in text
-    )
-
-
-def _snippet(part: str, marked: str) -> Snippet:
-    pieces, marks, at = [], [], 0
-    for number, piece in enumerate(marked.replace(_CLOSE, _OPEN).split(_OPEN)):
-        if number % 2:
-            marks.append((at, at + len(piece)))
-        pieces.append(piece)
-        at += len(piece)
-    return Snippet(part=part, text="".join(pieces), marks=tuple(marks))
+    sql = "SELECT prompt, response FROM search_texts WHERE id = ?"
+    texts = connection.execute(sql, (row,)).fetchone() or (None, None)
+    parts = zip(("prompt", "response"), texts, strict=True)
+    found = (snippet_of(part, text, words) for part, text in parts)
+    return tuple(one for one in found if one is not None)

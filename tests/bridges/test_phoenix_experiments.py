@@ -15,7 +15,7 @@ from p2re_eval.bridges.phoenix.client import Phoenix
 from p2re_eval.bridges.phoenix.sync import PhoenixSettings, sync_phoenix
 from p2re_eval.clock import SystemClock
 from p2re_eval.store import Store
-from tests.bridges.conftest import PhoenixServer
+from tests.bridges.conftest import PhoenixServer, delete
 
 MOMENTS = {
     "start_time": "2026-11-24T18:40:02.438780+00:00",
@@ -66,7 +66,7 @@ def experiment(phoenix: PhoenixServer) -> Iterator[dict[str, Any]]:
     async def clean() -> None:
         async with Peer(phoenix.address, SystemClock()) as peer:
             for one in await Phoenix(peer, "").items("/v1/datasets"):
-                await peer.delete(f"/v1/datasets/{one['id']}")
+                delete(peer.address, f"/v1/datasets/{one['id']}")
 
     asyncio.run(clean())
     asyncio.run(make())

@@ -17,7 +17,7 @@ from p2re_eval.records import Completion, Fault, Score, ToolCall
 from p2re_eval.store import Store
 from p2re_eval.tracing.raw import RawEvent, RawSpan
 from p2re_eval.tracing.told import told
-from tests.bridges.conftest import MOMENT, PhoenixServer, Runs, free_port, sync
+from tests.bridges.conftest import MOMENT, PhoenixServer, Runs, delete, free_port, sync
 
 
 def ask(server: PhoenixServer, project: str, question: Any) -> Any:
@@ -284,12 +284,12 @@ def test_push_alone_does_not_write_over_what_changed_there(judged: Judged) -> No
 def test_what_is_deleted_there_stays_here(judged: Judged) -> None:
     """A tombstone in the ledger: it is neither deleted here nor sent again."""
 
-    async def delete(there: Phoenix) -> None:
-        await there.peer.delete(f"/v1/traces/{judged.trace.trace_id}")
+    async def take_away(there: Phoenix) -> None:
+        delete(there.peer.address, f"/v1/traces/{judged.trace.trace_id}")
 
     judged.runs.record(judged.store, 1)
     judged.sync()
-    ask(judged.server, judged.project, delete)
+    ask(judged.server, judged.project, take_away)
     outcome = sync(judged.store, judged.server.address, judged.project, full=True)
     assert outcome.counts["deleted_there"] >= 1
     assert judged.store.read_trace(judged.trace.trace_id) == judged.trace
@@ -354,7 +354,7 @@ def test_a_row_number_that_is_given_anew_hides_nothing(
             await asyncio.sleep(0.1)  # somebody else's write: only asking tells
 
     async def replace(there: Phoenix, row: int) -> bool:
-        await there.peer.delete(f"/v1/traces/{second.trace_id}")
+        delete(there.peer.address, f"/v1/traces/{second.trace_id}")
         return await send(there, third) == row
 
     ask(phoenix, project, lambda there: send(there, first))

@@ -80,6 +80,7 @@ def test_spans_without_a_sound_id_or_time_are_counted_and_the_rest_kept(served: 
         spans.add(**{"start_time_unix_nano": 1, "end_time_unix_nano": 2, **sound, **changes})
     body = request.SerializeToString()
     answer = served.ask("POST", "/v1/traces", body=body, headers=PROTOBUF)
+    assert answer.status == 200, answer.body
     said = service.ExportTraceServiceResponse.FromString(answer.body).partial_success
     assert said.rejected_spans == 4
     assert "ids must be" in said.error_message
