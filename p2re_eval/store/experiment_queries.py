@@ -104,7 +104,7 @@ def page_of_results(
         (experiment_id, *(after or ("", -1, 0)), limit),
     ).fetchall()
     judged = _evaluations(connection, experiment_id, rows)
-    found = [_result(row, judged.get(row["trace_id"], ())) for row in rows]
+    found = [_result(row, _own(judged.get(row["trace_id"], ()), row)) for row in rows]
     if len(rows) < limit:
         return found, None
     return found, (rows[-1]["suite"], rows[-1]["position"], rows[-1]["id"])
@@ -120,7 +120,7 @@ def case_results(
         (experiment_id, *case),
     ).fetchall()
     judged = _evaluations(connection, experiment_id, rows)
-    return [_result(row, judged.get(row["trace_id"], ())) for row in rows]
+    return [_result(row, _own(judged.get(row["trace_id"], ()), row)) for row in rows]
 
 
 def recordings(connection: sqlite3.Connection, experiment_id: str, path: Path) -> Iterator[Trace]:
@@ -151,7 +151,7 @@ def _evaluations(
     connection: sqlite3.Connection, experiment_id: str, rows: list[sqlite3.Row]
 ) -> dict[str, tuple[Evaluation, ...]]:
     """By trace; an experiment's results show what it found itself."""
-    wanted = [row["trace_id"] for row in rows if row["trace_id"] is not None]
+    wanted = list({row["trace_id"]: None for row in rows if row["trace_id"] is not None})
     found: dict[str, tuple[Evaluation, ...]] = {}
     for row in connection.execute(
         "SELECT e.* FROM json_each(?) j JOIN evaluations e ON e.trace_id = j.value "
@@ -160,6 +160,16 @@ def _evaluations(
     ):
         found[row["trace_id"]] = (*found.get(row["trace_id"], ()), evaluation(row))
     return found
+
+
+def _own(judged: tuple[Evaluation, ...], row: sqlite3.Row) -> tuple[Evaluation, ...]:
+    """Of what an experiment found on a trace, what it found for this result: cases that ask the
+    same share a cached trace."""
+    every = f"{row['experiment_id']}:"
+    mine = f"{every}{row['suite']}:{row['case_id']}#{row['repeat']}"
+    return tuple(
+        one for one in judged if one.identifier == mine or not one.identifier.startswith(every)
+    )
 
 
 def _result(row: sqlite3.Row, judged: tuple[Evaluation, ...]) -> Result:

@@ -41,7 +41,10 @@ def observations(
         ).fetchall()
         scores = _scores(cursor, experiment_id, rows)
         for row in rows:
-            yield Observation._make((*row[:-2], scores.get(row[_TRACE_ID], ())))
+            suite_path, _, _, case_id, repeat = row[:5]
+            mine = f"{experiment_id}:{suite_path}:{case_id}#{repeat}"
+            said = scores.get(row[_TRACE_ID], {})
+            yield Observation._make((*row[:-2], (*said.get(mine, ()), *said.get("", ()))))
         if len(rows) < _PAGE:
             return
         at = (rows[-1][0], *rows[-1][-2:])
@@ -49,16 +52,21 @@ def observations(
 
 def _scores(
     cursor: sqlite3.Cursor, experiment_id: str, rows: list[tuple[object, ...]]
-) -> dict[object, tuple[Observed, ...]]:
-    """By trace, in the order in which they were said."""
-    traces = [row[_TRACE_ID] for row in rows if row[_TRACE_ID] is not None]
-    found: dict[object, tuple[Observed, ...]] = {}
-    for trace_id, name, value, passed, version, kind in cursor.execute(
-        "SELECT e.trace_id, e.name, e.value, e.passed, e.scorer_version, e.kind "
+) -> dict[object, dict[str, tuple[Observed, ...]]]:
+    """By trace and then by whom they are about, "" where that is nobody's own (cases that ask the
+    same share a cached trace); in the order in which they were said."""
+    traces = list({row[_TRACE_ID]: None for row in rows if row[_TRACE_ID] is not None})
+    found: dict[object, dict[str, tuple[Observed, ...]]] = {}
+    every = f"{experiment_id}:"
+    for trace_id, name, value, passed, version, kind, identifier in cursor.execute(
+        "SELECT e.trace_id, e.name, e.value, e.passed, e.scorer_version, e.kind, "
+        "e.identifier "
         "FROM json_each(?) j "
         "JOIN evaluations e ON e.trace_id = j.value WHERE e.experiment_id = ? ORDER BY e.id",
         (json.dumps(traces), experiment_id),
     ):
         said = Observed(name, value, None if passed is None else bool(passed), version, kind)
-        found[trace_id] = (*found.get(trace_id, ()), said)
+        about = found.setdefault(trace_id, {})
+        whose = identifier if identifier.startswith(every) else ""
+        about[whose] = (*about.get(whose, ()), said)
     return found

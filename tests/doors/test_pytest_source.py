@@ -8,6 +8,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from p2re_eval.cli import main
+from p2re_eval.store import open_store
 
 
 def test_the_cache_answers_identical_runs_only(project: Any) -> None:
@@ -19,6 +20,22 @@ def test_the_cache_answers_identical_runs_only(project: Any) -> None:
     project.suite({"x": "billing", "z": "billing"}, more="repeat: 3")
     project.run("--p2re-source", "cache")
     assert [r.source for r in project.results()] == ["cache", "cache", "live"] + ["live"] * 3
+
+
+def test_cases_that_share_a_cached_answer_keep_their_own_scores(project: Any) -> None:
+    """The same ticket, expected otherwise: one answer, two verdicts, each with one reason."""
+    path = project.suite({"x": "billing"})
+    path.write_text(path.read_text() + "  - {id: other, inputs: {ticket: x}, expected: account}\n")
+    project.run()
+    project.run("--p2re-source", "cache").assert_outcomes(passed=1, failed=1)
+    first, second = project.results()
+    assert first.trace_id == second.trace_id
+    for result, outcome, value in ((first, "passed", 1.0), (second, "failed", 0.0)):
+        assert result.outcome == outcome
+        assert [e.score.value for e in result.evaluations if e.score] == [value]
+    with open_store(project.db) as store:
+        seen = list(store.observations(first.experiment_id))
+    assert [[score.value for score in one.scores] for one in seen] == [[1.0], [0.0]]
 
 
 def test_live_never_reads_the_cache(project: Any) -> None:
