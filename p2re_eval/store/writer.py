@@ -52,7 +52,7 @@ class Writer:
         self._process: int | None = None
         self._jobs_since_feed = 0
         self._unfed = True
-        self._index_wanted: list[Future[None]] = []
+        self._index_wanted: list[tuple[Future[None] | None, Future[None]]] = []
         self._taken: list[Future[None]] = []
         self._file = path.stat()
         self._thread: threading.Thread | None = None
@@ -117,7 +117,8 @@ class Writer:
             if self._closing:
                 future.set_result(None)
             else:
-                self._index_wanted.append(future)
+                last = self._queue[-1][1] if self._queue else None
+                self._index_wanted.append((last, future))
                 self._wake()
         return future
 
@@ -162,7 +163,7 @@ class Writer:
         """A mistake of ours: whoever waits hears of it, and so does whoever comes later."""
         with self._changed:
             self._closing = True
-            waiting = [*self._taken, *(future for _, future in self._queue), *self._index_wanted]
+            waiting = [*self._taken, *(future for _, future in (*self._queue, *self._index_wanted))]
             self._queue.clear()
             self._index_wanted.clear()
             self._changed.notify_all()
@@ -248,7 +249,9 @@ class Writer:
 
     def _answer_searchers(self) -> None:
         with self._changed:
-            wanted, self._index_wanted = self._index_wanted, []
+            ready = [(last, f) for last, f in self._index_wanted if last is None or last.done()]
+            self._index_wanted = [one for one in self._index_wanted if one not in ready]
+            wanted = [future for _, future in ready]
             self._taken = wanted
         if not wanted:
             return

@@ -274,9 +274,10 @@ def running_app(store: Store) -> Iterator[Callable[[Any], Served]]:
         yield lambda app: Served(stack.enter_context(running(app)), store)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A real browser for the whole session."""
+    """A real browser for a file of tests: while it is there, its event loop runs in this thread,
+    and asyncio.run() in the tests of others would fail."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip("no chromium in /usr/bin")
@@ -295,7 +296,7 @@ class Tab:
         self.context = browser.new_context(
             **{"viewport": {"width": 1440, "height": 900}, **context}
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(60_000)
         self.page = self.context.new_page()
         self.served = served
         self.complaints: list[str] = []

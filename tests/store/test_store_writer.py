@@ -217,3 +217,17 @@ def test_a_small_file_is_made_without_heavy_imports(database: Path) -> None:
         pragmas = ("page_size", "auto_vacuum", "journal_mode", "application_id", "user_version")
         found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
     assert found == [8192, 2, "wal", 0x50325245, len(STEPS)]
+
+
+def test_the_index_holds_what_was_queued_before_it_was_asked_for(
+    database: Path, records: Any
+) -> None:
+    """However many of those writes were still waiting behind the one under way."""
+    with open_store(database) as store:
+        for _ in range(40):
+            traces = [records.answered(text="needle") for _ in range(5)]
+            for trace in traces:
+                store.finish_trace(trace)
+            store.index_everything()
+            for trace in traces:
+                assert store.read_trace(trace.trace_id).trace_id == trace.trace_id
