@@ -16,6 +16,7 @@ from p2re_eval.errors import StoreError
 from p2re_eval.records import Completion, Trace
 from p2re_eval.store import Store, open_store
 from p2re_eval.store import writer as writing
+from p2re_eval.store.jobs import Change
 from p2re_eval.store.migrations import STEPS
 
 
@@ -222,12 +223,23 @@ def test_a_small_file_is_made_without_heavy_imports(database: Path) -> None:
 def test_the_index_holds_what_was_queued_before_it_was_asked_for(
     database: Path, records: Any
 ) -> None:
-    """However many of those writes were still waiting behind the one under way."""
+    """Also what still waited behind the write that was under way."""
+    under_way, first, second = (threading.Event() for _ in range(3))
+
+    def slow(transaction: Any) -> None:
+        under_way.set()
+        assert first.wait(10)
+
     with open_store(database) as store:
-        for _ in range(40):
-            traces = [records.answered(text="needle") for _ in range(5)]
-            for trace in traces:
-                store.finish_trace(trace)
-            store.index_everything()
-            for trace in traces:
-                assert store.read_trace(trace.trace_id).trace_id == trace.trace_id
+        assert store._writer is not None
+        store._writer.submit(Change(slow))
+        assert under_way.wait(10)
+        written = store.finish_trace(records.answered(text="needle"))
+        indexed = store._writer.index_everything()
+        store._writer.submit(Change(lambda transaction: second.wait(10)))
+        first.set()
+        with pytest.raises(TimeoutError):
+            indexed.result(0.3)
+        second.set()
+        indexed.result(10)
+        assert written.done()
