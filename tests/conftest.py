@@ -120,3 +120,12 @@ def served() -> Iterator[str]:
             process.kill()
             process.wait()
         process.stdout.close()
+
+
+@pytest.fixture(autouse=True)
+def nobody_belongs() -> Iterator[None]:
+    """What a test's `assign` or `session` left in this thread's context is not the next one's."""
+    yield
+    context = sys.modules.get("p2re_eval.tracing.context")
+    if context is not None:
+        context._BELONGING.set(context._NOBODY)
