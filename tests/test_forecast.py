@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from p2re_eval.forecast import Forecast, forecast
+from p2re_eval.experiments.forecast import Forecast, forecast
 from p2re_eval.pipeline import Harness, Settings
 from p2re_eval.report.plan import plan_report
 

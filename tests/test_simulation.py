@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from p2re_eval.gates import NoRegression
-from p2re_eval.simulation import Cases, Trial, cases_of, trials
+from p2re_eval.gates.simulation import Cases, Trial, cases_of, trials
 from p2re_eval.stats import Proportion
 from p2re_eval.tally import Tally
 

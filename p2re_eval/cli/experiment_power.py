@@ -16,8 +16,8 @@ from p2re_eval.quantities import count_text, share_text
 
 if TYPE_CHECKING:
     from p2re_eval.gates import NoRegression
+    from p2re_eval.gates.simulation import Cases, Trial
     from p2re_eval.records import Experiment
-    from p2re_eval.simulation import Cases, Trial
     from p2re_eval.store import Store
 
 
@@ -57,7 +57,7 @@ def power(
     give all. Where nothing changed, the gate must hardly ever say `regression`; a drop of the size
     that it claims to find it must find four times of five. Exit code 1 when it does not.
     """
-    from p2re_eval.simulation import trials
+    from p2re_eval.gates.simulation import trials
 
     likely, asked = _likely(suite, root, db)
     likely = _replaced(likely, cases, repeats, pass_rate, comparisons)
@@ -82,7 +82,7 @@ def power(
 def _likely(suite: Path | None, root: Path, db: Path | None) -> tuple[Cases | None, NoRegression]:
     """Cases as the suite's newest experiment found them, and its gate."""
     from p2re_eval.gates import NoRegression, parse_gate
-    from p2re_eval.simulation import cases_of
+    from p2re_eval.gates.simulation import cases_of
     from p2re_eval.suites.load import load_suite
     from p2re_eval.tally import tally
 
@@ -120,7 +120,7 @@ def _replaced(
     comparisons: int | None,
 ) -> Cases:
     from p2re_eval.errors import UsageError
-    from p2re_eval.simulation import Cases
+    from p2re_eval.gates.simulation import Cases
 
     if likely is None:
         if cases is None or pass_rate is None:

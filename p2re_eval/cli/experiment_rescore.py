@@ -34,11 +34,11 @@ def rescore(
     are the recorded ones: no model is called. The outcome is a new experiment.
     """
     from p2re_eval.cli.gating import decided, suites_of
+    from p2re_eval.experiments.rescoring import repeats_of
+    from p2re_eval.experiments.rescoring import rescore as judge_again
     from p2re_eval.pipeline import Harness, Settings
     from p2re_eval.planning import Overrides
     from p2re_eval.report import summarize, terminal_report
-    from p2re_eval.rescoring import repeats_of
-    from p2re_eval.rescoring import rescore as judge_again
     from p2re_eval.store import default_path
 
     root = root.resolve()

@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from p2re_eval.baselines import Baseline
-    from p2re_eval.merging import Merged
+    from p2re_eval.experiments.merging import Merged
     from p2re_eval.records import Experiment
     from p2re_eval.store import Store
 
@@ -50,7 +50,7 @@ def merge(
     from p2re_eval.baselines import choose
     from p2re_eval.cli.database import existing_store
     from p2re_eval.clock import SystemClock
-    from p2re_eval.merging import merge as merge_stores
+    from p2re_eval.experiments.merging import merge as merge_stores
     from p2re_eval.store import open_store
 
     with ExitStack() as opened:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from p2re_eval.errors import P2REError, UsageError
 from p2re_eval.gates import NO_BASELINE, Gate
+from p2re_eval.gates.verdicts import partial_text
 from p2re_eval.planning import PlannedRun
 from p2re_eval.records import JSON, Comparison, Experiment, GateVerdict, Result
-from p2re_eval.verdicts import partial_text
 
 if TYPE_CHECKING:
     from p2re_eval.baselines import Baseline

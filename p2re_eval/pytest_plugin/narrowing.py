@@ -12,7 +12,7 @@ from p2re_eval.pytest_plugin.items import CaseItem, GateItem
 from p2re_eval.store import open_store
 
 if TYPE_CHECKING:
-    from p2re_eval.affected import SinceBaseline, SinceRevision
+    from p2re_eval.experiments.affected import SinceBaseline, SinceRevision
     from p2re_eval.pytest_plugin.session import P2RESession
 
 
@@ -58,8 +58,8 @@ class Narrowing:
         return [item for item in cases if _case(item) in touched]
 
     def _judge(self, cases: list[CaseItem]) -> SinceBaseline | SinceRevision:
-        from p2re_eval.affected import SinceBaseline, SinceRevision
         from p2re_eval.baselines import choose
+        from p2re_eval.experiments.affected import SinceBaseline, SinceRevision
 
         harness, comparing = self._session.harness, self._session.comparing
         root = harness.settings.root

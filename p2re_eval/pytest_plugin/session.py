@@ -17,6 +17,7 @@ from p2re_eval.engine.budget import BudgetSettings
 from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NotRun, P2REError, UsageError
 from p2re_eval.gates import Gate
+from p2re_eval.gates.verdicts import verdict_of
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
 from p2re_eval.pytest_plugin import distributed
@@ -47,11 +48,10 @@ from p2re_eval.pytest_plugin.summary import (
 from p2re_eval.records import JSON, Comparison, Experiment, GateVerdict, Result
 from p2re_eval.store import default_path
 from p2re_eval.suites.load import is_suite
-from p2re_eval.verdicts import verdict_of
 
 _KEPT_OPTIONS = ("p2re_model", "p2re_repeat", "p2re_source", "p2re_budget", "keyword", "markexpr")
 if TYPE_CHECKING:
-    from p2re_eval.forecast import Forecast
+    from p2re_eval.experiments.forecast import Forecast
 
 GRACE_S = 5.0
 """How long calls in flight may still land when a session stops early: they are paid for."""
@@ -178,7 +178,7 @@ class P2RESession:
             if not session.testsfailed:
                 runs = [item.run for item in session.items if isinstance(item, CaseItem)]
                 runs += self.comparing.counterparts(runs)
-                from p2re_eval.forecast import forecast
+                from p2re_eval.experiments.forecast import forecast
 
                 self.forecast = forecast(self.harness, runs)
             return not session.testsfailed or None

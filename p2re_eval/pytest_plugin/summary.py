@@ -12,7 +12,7 @@ from p2re_eval.errors import P2REError, UsageError
 from p2re_eval.report.files import SUFFIXES, append_markdown, write_report
 
 if TYPE_CHECKING:
-    from p2re_eval.forecast import Forecast
+    from p2re_eval.experiments.forecast import Forecast
     from p2re_eval.pytest_plugin.session import P2RESession
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from p2re_eval.forecast import Detectable, Expected, Forecast
+from p2re_eval.experiments.forecast import Detectable, Expected, Forecast
 from p2re_eval.quantities import UNKNOWN, count_text, money_text, share_text, tokens_text
 from p2re_eval.report.terminal_page import Column, Page, encodable, one_line, wrapped
 

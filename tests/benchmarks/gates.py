@@ -11,7 +11,7 @@ import sys
 import time
 
 from p2re_eval.gates import NoRegression
-from p2re_eval.simulation import Cases, trials
+from p2re_eval.gates.simulation import Cases, trials
 
 KINDS = {
     "20 cases": Cases((0.8,) * 20),

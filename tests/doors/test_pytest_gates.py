@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from p2re_eval.gates import parse_gate
+from p2re_eval.gates.verdicts import verdict_of
 from p2re_eval.records import GateSpec
-from p2re_eval.verdicts import verdict_of
 
 TEN = {f"ticket {n}": "billing" for n in range(9)} | {"odd one": "technical"}
 

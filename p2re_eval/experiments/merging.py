@@ -18,6 +18,7 @@ from p2re_eval.compare import compare, match, recorded
 from p2re_eval.engine.lanes import merged
 from p2re_eval.errors import NoSuchRecord, UsageError
 from p2re_eval.gates import decide_regression, parse_gate
+from p2re_eval.gates.verdicts import partial_text, verdict_of
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import (
     JSON,
@@ -29,7 +30,6 @@ from p2re_eval.records import (
     Result,
 )
 from p2re_eval.store import Store
-from p2re_eval.verdicts import partial_text, verdict_of
 
 _WORST_LAST = ("COMPLETE", "RUNNING", "ABANDONED", "INTERRUPTED")
 _LOOKED_AT = 1000

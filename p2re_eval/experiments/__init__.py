@@ -1,0 +1,1 @@
+"""What is done with a whole experiment: forecast it, narrow it, judge it anew, join its shards."""
