@@ -52,6 +52,10 @@ class Redaction:
             return None
         if self._must_look or (self._secrets is not None and self._secrets.suspects(text)):
             text = self.clean_text(text)
+        return self.storable(text)
+
+    def storable(self, text: str) -> str:
+        """A text as a column can hold it."""
         if text.isascii():
             return text
         return text.encode("utf-8", "backslashreplace").decode()
@@ -69,10 +73,11 @@ class Redaction:
 
     def record(self, record: BaseModel, *, exclude: set[str] | None = None) -> str:
         """A record's JSON text without its defaults."""
-        return self._dump(record, exclude_defaults=True, exclude=exclude)
+        return self._dump(record, exclude_defaults=True, exclude=exclude)[0]
 
-    def message(self, message: Message) -> str:
-        """A message's JSON text; parts keep their ``type``, a default that tells them apart."""
+    def said(self, message: Message) -> tuple[str, bool]:
+        """A message's JSON text, and whether nothing in it is suspicious; parts keep their
+        ``type``, a default that tells them apart."""
         in_parts = not isinstance(message.content, str)
         return self._dump(message, exclude_defaults=not in_parts, exclude_none=in_parts)
 
@@ -106,14 +111,15 @@ class Redaction:
     def _look(self, text: str) -> bool:
         return self._secrets is None or not self._secrets.suspects_json(text)
 
-    def _dump(self, record: BaseModel, **options: Any) -> str:
+    def _dump(self, record: BaseModel, **options: Any) -> tuple[str, bool]:
+        """The JSON text, and whether it passed as it is: then so does every text inside it."""
         try:
             text = record.model_dump_json(**options)
             if self._passes(text):
-                return text
+                return text, True
         except PydanticSerializationError:
             pass  # a lone surrogate, or something that only str() can write: the slow way
-        return _dumps(self.clean(record.model_dump(**options)))
+        return _dumps(self.clean(record.model_dump(**options))), False
 
 
 def _own_pattern(environ: Mapping[str, str]) -> re.Pattern[str] | None:
