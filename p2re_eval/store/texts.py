@@ -54,7 +54,8 @@ def keep_prompt(transaction: Transaction, prompt: RenderedPrompt) -> tuple[int, 
     head = redaction.record(prompt, exclude={"messages", "variables"}).encode()
     variables = (redaction.json(prompt.variables) or "").encode()
     said = [redaction.said(message) for message in prompt.messages]
-    clean = not said or said[-1][1]
+    # Parts are joined where they are shown: what is split over two of them is seen only there.
+    clean = bool(said) and said[-1][1] and isinstance(prompt.messages[-1].content, str)
     contents = [head, *(text.encode() for text, _ in said)]
     names = [digest(content) for content in contents]
     name = digest(b"".join([names[0], digest(variables), *names[1:]]))
