@@ -14,7 +14,7 @@ from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import Key, chosen_base_url, chosen_base_urls, key_for, spots
+from p2re_eval.providers.keys import Key, chosen_base_url, chosen_base_urls, spots
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
@@ -166,7 +166,7 @@ class GeminiProvider:
             what = f"{self.name} has an address for every project; {self.name} {row.note}"
             raise InvalidRequest(what, provider=self.name)
         url = _address(spot.base_url, path)
-        key = key_for(row, url, spot.number)
+        key = spot.key
         call = Call(
             provider=self.name,
             model=model.name or "",
