@@ -46,6 +46,11 @@ class Redaction:
         # Instructions, settings and attributes come again and again.
         self._seen = lru_cache(maxsize=2048)(self._look)
 
+    @property
+    def hooked(self) -> bool:
+        """Whether somebody's own function sees every text, and should see it once."""
+        return self._hook is not None
+
     def text(self, text: str | None) -> str | None:
         """A text column; lone surrogates, which UTF-8 cannot hold, are written as ``\\udXXX``."""
         if text is None:
@@ -71,6 +76,10 @@ class Redaction:
         """A record's JSON text without its defaults."""
         return self._dump(record, exclude_defaults=True, exclude=exclude)
 
+    def whole(self, record: BaseModel, *, exclude: Any = None) -> str:
+        """A record's JSON text with everything that reading it back needs."""
+        return self._dump(record, exclude=exclude)
+
     def message(self, message: Message) -> str:
         """A message's JSON text; parts keep their ``type``, a default that tells them apart."""
         in_parts = not isinstance(message.content, str)
@@ -88,7 +97,7 @@ class Redaction:
 
     def clean_text(self, text: str) -> str:
         """A text without secrets."""
-        if self._secrets is not None:
+        if self._secrets is not None and self._secrets.suspects(text):
             text = self._secrets.replaced(text)
         if self._own is not None:
             text = self._own.sub(note("by P2RE_REDACT"), text)
