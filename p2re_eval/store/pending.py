@@ -152,7 +152,8 @@ class Pending:
         if error is None:
             return True
         if not isinstance(error, StoreError) and len(chunk) > 1:  # one span's mistake
-            return all([self._written([one], file) for one in chunk])
+            kept = [self._written([one], file) for one in chunk]
+            return all(kept)
         ended = sum(one.span.end_ns is not None for one in chunk)
         in_a_file = isinstance(error, StoreError)
         self._failed(ended, error, in_a_file)

@@ -212,9 +212,9 @@ def entries(names: tuple[str, ...], prefix: str) -> Iterator[Names]:
     found: dict[int, list[tuple[str, str]]] = {}
     for name in names:
         if name.startswith(prefix):
-            number, _, rest = name[len(prefix) :].partition(".")
-            if number.isdigit():
-                found.setdefault(int(number), []).append((rest, name))
+            digits, _, rest = name[len(prefix) :].partition(".")
+            if digits.isdigit():
+                found.setdefault(int(digits), []).append((rest, name))
     for number in sorted(found):
         yield tuple(found[number])
 
