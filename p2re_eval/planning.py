@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -95,8 +96,8 @@ class PlannedRun:
     @property
     def rules_hash(self) -> str:
         """Stands for all that decides between passed and failed."""
-        rules = [[s.label, s.version, s.weight] for s in self.scorers if s.weight > 0]
-        return content_hash([rules, self.threshold])
+        rules = tuple((s.label, s.version, s.weight) for s in self.scorers if s.weight > 0)
+        return _hash_of_rules(rules, self.threshold)
 
     @property
     def threshold(self) -> float | None:
@@ -441,6 +442,12 @@ class _SuitePlanning:
         if place is None:
             place = Place(path=self._suite.path)
         self._mistakes.add(kind(what, path=place.path, line=place.line, column=place.column))
+
+
+@lru_cache(maxsize=1024)
+def _hash_of_rules(rules: tuple[tuple[str, str, float], ...], threshold: float | None) -> str:
+    """Most cases of a suite share theirs."""
+    return content_hash([rules, threshold])
 
 
 def _plain(value: JSON) -> JSON:

@@ -10,7 +10,7 @@ from p2re_eval.interfaces import ProviderContext, Requirements
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
+from p2re_eval.providers.keys import call_to, chosen_base_url, chosen_identity, spots
 from p2re_eval.providers.messages_answer import cache_writes, read_message
 from p2re_eval.providers.messages_request import DEFAULT_MAX_TOKENS, OWN_KEYS, messages_body
 from p2re_eval.providers.messages_schema import answer_tool
@@ -124,17 +124,7 @@ class AnthropicProvider:
         await self._http.close()
 
     def _call(self, model: ModelSettings, path: str = "/messages", lane: int = 0) -> Call:
-        spot = spots(ANTHROPIC, model.base_url)[lane]
-        url = _address(spot.base_url, path)
-        key = key_for(ANTHROPIC, url, spot.number)
-        return Call(
-            self.name,
-            model.name or "",
-            url,
-            secret=key.secret,
-            key_name=key.name,
-            no_key=key.refusal,
-        )
+        return call_to(ANTHROPIC, model, lambda address: _address(address, path), lane)
 
 
 class _Told:

@@ -14,7 +14,7 @@ from p2re_eval.providers.embeddings import read_cohere as read_cohere_vectors
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
+from p2re_eval.providers.keys import call_to, chosen_base_url, chosen_identity, spots
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
@@ -132,17 +132,10 @@ class CohereProvider:
         await self._http.close()
 
     def _call(self, model: ModelSettings, path: str = "/v2/chat", lane: int = 0) -> Call:
-        spot = spots(COHERE, model.base_url)[lane]
-        url = endpoint(_VERSION.sub("", spot.base_url.strip().rstrip("/")), path)
-        key = key_for(COHERE, url, spot.number)
-        return Call(
-            self.name,
-            model.name or "",
-            url,
-            secret=key.secret,
-            key_name=key.name,
-            no_key=key.refusal,
-        )
+        def url_of(address: str) -> str:
+            return endpoint(_VERSION.sub("", address.rstrip("/")), path)
+
+        return call_to(COHERE, model, url_of, lane)
 
 
 def _authorization(call: Call) -> dict[str, str]:

@@ -14,7 +14,7 @@ from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import Key, chosen_base_url, chosen_base_urls, key_for, spots
+from p2re_eval.providers.keys import call_to, chosen_base_url, chosen_base_urls, spots
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
@@ -80,11 +80,11 @@ class GeminiProvider:
         if not model.name:
             what = f"{self.name} needs a model; write {self.name}/NAME"
             raise NotFound(what, provider=self.name)
-        call, key = self._call(model, _method(model))
+        call = self._call(model, _method(model))
         problem = _contradiction(model) or unsendable(prompt)
         if problem is not None:
             raise call.fault(Unsupported, problem)
-        check_key(call, key.refusal)
+        check_key(call, call.no_key)
 
     def identity(self, model: ModelSettings) -> str:
         """The address the environment chose, since a prompt without ``base_url`` does not say."""
@@ -107,13 +107,13 @@ class GeminiProvider:
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call, key = self._call(model, _method(model), lane)
-        check_key(call, key.refusal)
+        call = self._call(model, _method(model), lane)
+        check_key(call, call.no_key)
         body = encoded(call, generate_body(prompt))
         exchange = Exchange(
             self._http,
             call,
-            self._authorization(key),
+            self._authorization(call),
             read=read_generated,
             now_ns=self._clock.monotonic_ns,
         )
@@ -127,14 +127,14 @@ class GeminiProvider:
         self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
     ) -> Embeddings:
         """Vectors by batchEmbedContents, which Vertex AI does not serve. Raises ProviderError."""
-        call, key = self._call(model, _method(model, "batchEmbedContents"), lane)
+        call = self._call(model, _method(model, "batchEmbedContents"), lane)
         if self.name != GEMINI.name:
             raise call.fault(Unsupported, f"{self.name} makes no embeddings; use gemini/NAME")
-        check_key(call, key.refusal)
+        check_key(call, call.no_key)
         return await embedded(
             self._http,
             call,
-            self._authorization(key),
+            self._authorization(call),
             gemini_embedding(model, texts),
             read=read_gemini,
             model=model,
@@ -146,12 +146,12 @@ class GeminiProvider:
 
         Raises ProviderError when calls would fail.
         """
-        call, key = self._call(ModelSettings(provider=self.name), "/models")
-        check_key(call, key.refusal)
-        reply = await self._http.get(call, self._authorization(key))
+        call = self._call(ModelSettings(provider=self.name), "/models")
+        check_key(call, call.no_key)
+        reply = await self._http.get(call, self._authorization(call))
         listed = decoded(call, reply.body or b"")
         models = listed.get("models") if isinstance(listed, dict) else None
-        said = f"{key.name} is set" if key.secret else "no key, and none is needed there"
+        said = f"{call.key_name} is set" if call.secret else "no key, and none is needed there"
         count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
         return f"{call.host} answers with {count}; {said}"
 
@@ -159,29 +159,22 @@ class GeminiProvider:
         """Close the connections."""
         await self._http.close()
 
-    def _call(self, model: ModelSettings, path: str, lane: int = 0) -> tuple[Call, Key]:
-        row = self._service()
-        spot = spots(row, model.base_url)[lane]
-        if not spot.base_url:
-            what = f"{self.name} has an address for every project; {self.name} {row.note}"
-            raise InvalidRequest(what, provider=self.name)
-        url = _address(spot.base_url, path)
-        key = key_for(row, url, spot.number)
-        call = Call(
-            provider=self.name,
-            model=model.name or "",
-            url=url,
-            secret=key.secret,
-            key_name=key.name,
-        )
-        return call, key
+    def _call(self, model: ModelSettings, path: str, lane: int = 0) -> Call:
+        def url_of(address: str) -> str:
+            if not address:
+                what = f"{self.name} has an address for every project; {self.name} {row.note}"
+                raise InvalidRequest(what, provider=self.name)
+            return _address(address, path)
 
-    def _authorization(self, key: Key) -> dict[str, str]:
-        if not key.secret:
+        row = self._service()
+        return call_to(row, model, url_of, lane)
+
+    def _authorization(self, call: Call) -> dict[str, str]:
+        if not call.secret:
             return {}
         if self.name == "gemini":
-            return {"x-goog-api-key": key.secret}
-        return {"Authorization": f"Bearer {key.secret}"}
+            return {"x-goog-api-key": call.secret}
+        return {"Authorization": f"Bearer {call.secret}"}
 
 
 def _method(model: ModelSettings, method: str = "") -> str:

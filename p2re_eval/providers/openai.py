@@ -17,7 +17,7 @@ from p2re_eval.providers.embeddings import embedded, openai_embedding, read_open
 from p2re_eval.providers.exchange import Exchange, StreamedAnswer, check_key, encoded
 from p2re_eval.providers.http import HttpClient, decoded, endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
+from p2re_eval.providers.keys import call_to, chosen_base_url, chosen_identity, spots
 from p2re_eval.providers.responses_answer import ResponseStream, read_response
 from p2re_eval.providers.responses_request import (
     RESPONSES_OWN_KEYS,
@@ -177,17 +177,10 @@ class OpenAIProvider:
         await self._http.close()
 
     def _call(self, model: ModelSettings, path: str = "", lane: int = 0) -> Call:
-        spot = spots(self._service, model.base_url)[lane]
-        url = endpoint(self._base_url(model, spot.base_url), path or self._service.path)
-        key = key_for(self._service, url, spot.number)
-        return Call(
-            self.name,
-            model.name or "",
-            url,
-            secret=key.secret,
-            key_name=key.name,
-            no_key=key.refusal,
-        )
+        def url_of(address: str) -> str:
+            return endpoint(self._base_url(model, address), path or self._service.path)
+
+        return call_to(self._service, model, url_of, lane)
 
     def _base_url(self, model: ModelSettings, base_url: str) -> str:
         row = self._service
