@@ -5,7 +5,6 @@ Everything that can be known to be wrong is found here, before any model is call
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +20,7 @@ from p2re_eval.errors import (
     GitError,
     MissingValue,
     RenderError,
+    StoreError,
     UnknownName,
     WrongType,
 )
@@ -40,6 +40,7 @@ from p2re_eval.records import (
     content_hash,
 )
 from p2re_eval.scorers.binding import BoundScorer, Scorer, bind
+from p2re_eval.suites.cells import typed_inputs
 from p2re_eval.suites.entries import NEGATION
 from p2re_eval.suites.pinpoint import Pinpoint
 from p2re_eval.suites.spots import Mistakes
@@ -129,6 +130,8 @@ class Planner:
     providers: Mapping[str, ProviderFactory]
     overrides: Overrides = field(default_factory=Overrides)
     today: date = field(default_factory=date.today)
+    versions: dict[str, str] = field(default_factory=dict)
+    """The version that each reference such as ``route@production`` stood for."""
 
     def plan(self, suite: Suite, mistakes: Mistakes | None = None) -> SuitePlan:
         """The runs of this suite.
@@ -238,13 +241,16 @@ class _SuitePlanning:
             self._note(UnknownName, self._no_prompt(reference), place)
             return None
         try:
-            return library.get(reference)
+            template = library.get(reference)
+            if "@" in reference:
+                self._planner.versions[reference] = template.version
+            return template
         except DefinitionErrors as error:
             for mistake in error.errors:
                 self._mistakes.add(mistake)
         except DefinitionError as error:
             self._mistakes.add(error)
-        except GitError as error:
+        except (GitError, StoreError) as error:
             self._note(UnknownName, f"prompt '{reference}': {error}", place)
         return None
 
@@ -322,7 +328,7 @@ class _SuitePlanning:
         return self._pinpoint.inside(spec.place, name, option, key=True)
 
     def _inputs(self, template: PromptTemplate, case: Case) -> Mapping[str, JSON]:
-        given = _typed(case, template)
+        given = typed_inputs(case, template)
         problems = self._planner.library.check_inputs(template, given, whole=self._whole)
         for problem in problems:
             what = problem.what
@@ -457,50 +463,3 @@ def _plain(value: JSON) -> JSON:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-def _typed(case: Case, template: PromptTemplate) -> Mapping[str, JSON]:
-    """A CSV cell is text; where the prompt wants a number or a boolean, it becomes one."""
-    if case.place is None or not case.place.path.endswith(".csv"):
-        return case.inputs
-    return {
-        name: _from_cell(value, template.inputs.get(name, {}).get("type"))
-        for name, value in case.inputs.items()
-    }
-
-
-def _from_cell(value: JSON, wanted: JSON) -> JSON:
-    if not isinstance(value, str):
-        return value
-    if isinstance(wanted, list):
-        read = (_from_cell(value, one) for one in wanted if one != "string")
-        return next((typed for typed in read if typed != value), value)
-    if wanted in ("integer", "number"):
-        return _number_or_text(value, whole=wanted == "integer")
-    if wanted == "boolean":
-        return {"true": True, "false": False}.get(value.lower(), value)
-    if wanted in ("array", "object"):
-        return _json_or_text(value)
-    return value
-
-
-def _number_or_text(value: str, *, whole: bool) -> JSON:
-    """``3`` stays whole where any number will do: a prompt shows what the cell shows."""
-    try:
-        return int(value)
-    except ValueError:
-        pass
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return value if whole or not math.isfinite(number) else number
-
-
-def _json_or_text(value: str) -> JSON:
-    import json
-
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
