@@ -123,7 +123,7 @@ class Harness:
 
     @cached_property
     def store(self) -> Store:
-        store = open_store(self.settings.db_path, clock=self.clock)
+        store = open_store(self.settings.db_path, clock=self.clock, redact=self.plugins.redact)
         store.start_experiment(self.experiment)
         return store
 

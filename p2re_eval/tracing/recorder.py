@@ -11,9 +11,11 @@ from concurrent.futures import TimeoutError as TooLate
 from pathlib import Path
 
 from p2re_eval.errors import StoreError
+from p2re_eval.plugins import installed_redact
 from p2re_eval.quantities import count_text
 from p2re_eval.records import MODEL_KINDS, CapturedSpan
 from p2re_eval.store import Pending, Redact, Store, open_store
+from p2re_eval.tracing.hiding import Hiding
 from p2re_eval.tracing.mapping import captured
 from p2re_eval.tracing.raw import RawSpan
 
@@ -40,6 +42,7 @@ class Recorder:
         self.lost = 0
         self.why: str | None = None
         self._redact = redact
+        self._hiding = Hiding.of(os.environ)
         self._store: Store | None = None
         self._pending: Pending | None = None
         self._pid = 0
@@ -86,7 +89,7 @@ class Recorder:
 
     def _save(self, raw: RawSpan, *, wait: bool, counted: bool) -> None:
         try:
-            one = captured(raw)
+            one = captured(self._hiding(raw))
             if self._spooled(one, spans=int(counted)):
                 return
             awaited = wait and (one.root or one.span.kind in MODEL_KINDS)
@@ -171,7 +174,7 @@ class Recorder:
 
     def _open_anew(self) -> Store:
         try:
-            return open_store(self.path, redact=self._redact)
+            return open_store(self.path, redact=self._redact or installed_redact())
         except Exception as error:
             self._refused = (time.monotonic() + TRY_AGAIN_S, error)
             raise
