@@ -24,6 +24,7 @@ from p2re_eval.engine.vectors import begun_vectors, recorded_vectors
 from p2re_eval.errors import DecidedEarly, NotRun, OverBudget, ProviderError, ScorerError
 from p2re_eval.interfaces import Clock
 from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
+from p2re_eval.planning.stopping import EarlyStops
 from p2re_eval.plugins import Plugins
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
@@ -46,7 +47,6 @@ from p2re_eval.records import (
 )
 from p2re_eval.results import answer_text, decide, of_plan, preview
 from p2re_eval.scorers.binding import BoundScorer
-from p2re_eval.stopping import EarlyStops
 from p2re_eval.store import Store, open_store
 from p2re_eval.store.recorded_prompts import RecordedPrompts
 from p2re_eval.suites.load import read_suite

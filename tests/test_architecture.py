@@ -22,7 +22,7 @@ LAYERS = [
     {"compare"},
     {"gates", "baselines"},
     {"planning"},
-    {"stopping", "results"},
+    {"results"},
     {"pipeline", "tracing"},
     {"experiments", "viewer", "online", "otlp"},
     {"report", "bridges"},

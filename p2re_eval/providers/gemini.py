@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
+from p2re_eval.errors import InvalidRequest, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
 from p2re_eval.providers.embeddings import embedded, gemini_embedding, read_gemini
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
-from p2re_eval.providers.http import HttpClient, decoded, endpoint
+from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import call_to, chosen_base_url, chosen_base_urls, spots
+from p2re_eval.providers.http_provider import HttpProvider
+from p2re_eval.providers.keys import chosen_base_urls
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
@@ -35,7 +37,7 @@ def gemini_service() -> Service:
     return GEMINI
 
 
-class GeminiProvider:
+class GeminiProvider(HttpProvider):
     """generateContent over HTTP, of one of Google's two services.
 
     The address is the model's ``base_url``, else the one in the service's base-url variable, else
@@ -45,8 +47,6 @@ class GeminiProvider:
     by the further ``variables``.
     """
 
-    concurrency: int | None = None
-
     def __init__(
         self,
         context: ProviderContext,
@@ -54,21 +54,19 @@ class GeminiProvider:
         *,
         variables: tuple[str, ...] = (),
     ) -> None:
-        self.name = service().name
+        super().__init__(context, service())
         self._service = service
         self._variables = variables
-        self._clock = context.clock
-        self._http = HttpClient()
+
+    @property
+    def service(self) -> Service:
+        """The row as the environment has it now."""
+        return self._service()
 
     def requirements(self) -> Requirements:
         """The address in use and the variables that change it."""
-        row = self._service()
-        return Requirements(
-            base_url=(chosen_base_url(row) or row.base_url).partition("?")[0],
-            variables=(*row.variables, *self._variables),
-            needed=row.key_names,
-            note=row.note,
-        )
+        told = super().requirements()
+        return replace(told, variables=(*told.variables, *self._variables))
 
     def check(self, prompt: RenderedPrompt) -> None:
         """Refuse what can never be sent.
@@ -77,9 +75,7 @@ class GeminiProvider:
         what the service has no form for, AuthenticationFailed without a key.
         """
         model = prompt.model
-        if not model.name:
-            what = f"{self.name} needs a model; write {self.name}/NAME"
-            raise NotFound(what, provider=self.name)
+        self._demand_name(model)
         call = self._call(model, _method(model))
         problem = _contradiction(model) or unsendable(prompt)
         if problem is not None:
@@ -90,13 +86,9 @@ class GeminiProvider:
         """The address the environment chose, since a prompt without ``base_url`` does not say."""
         if model.base_url:
             return ""
-        row = self._service()
+        row = self.service
         chosen = ",".join(sorted(chosen_base_urls(row))) or row.base_url
         return "" if _base_url(chosen) == GEMINI.base_url else chosen
-
-    def lanes(self, model: ModelSettings) -> Sequence[str]:
-        """Every key at every address that the environment names."""
-        return [spot.name for spot in spots(self._service(), model.base_url)]
 
     async def complete(
         self,
@@ -107,13 +99,12 @@ class GeminiProvider:
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model, _method(model), lane)
-        check_key(call, call.no_key)
+        call = self._ready(model, _method(model), lane)
         body = encoded(call, generate_body(prompt))
         exchange = Exchange(
             self._http,
             call,
-            self._authorization(call),
+            self._headers(call),
             read=read_generated,
             now_ns=self._clock.monotonic_ns,
         )
@@ -134,47 +125,24 @@ class GeminiProvider:
         return await embedded(
             self._http,
             call,
-            self._authorization(call),
+            self._headers(call),
             gemini_embedding(model, texts),
             read=read_gemini,
             model=model,
             count=len(texts),
         )
 
-    async def diagnose(self) -> str:
-        """Whether the key is set and the service lists its models; free of cost.
+    def _url(self, address: str, path: str, model: ModelSettings) -> str:
+        if not address:
+            note = self.service.note
+            what = f"{self.name} has an address for every project; {self.name} {note}"
+            raise InvalidRequest(what, provider=self.name)
+        return _address(address, path)
 
-        Raises ProviderError when calls would fail.
-        """
-        call = self._call(ModelSettings(provider=self.name), "/models")
-        check_key(call, call.no_key)
-        reply = await self._http.get(call, self._authorization(call))
-        listed = decoded(call, reply.body or b"")
-        models = listed.get("models") if isinstance(listed, dict) else None
-        said = f"{call.key_name} is set" if call.secret else "no key, and none is needed there"
-        count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
-        return f"{call.host} answers with {count}; {said}"
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
-
-    def _call(self, model: ModelSettings, path: str, lane: int = 0) -> Call:
-        def url_of(address: str) -> str:
-            if not address:
-                what = f"{self.name} has an address for every project; {self.name} {row.note}"
-                raise InvalidRequest(what, provider=self.name)
-            return _address(address, path)
-
-        row = self._service()
-        return call_to(row, model, url_of, lane)
-
-    def _authorization(self, call: Call) -> dict[str, str]:
-        if not call.secret:
-            return {}
-        if self.name == "gemini":
-            return {"x-goog-api-key": call.secret}
-        return {"Authorization": f"Bearer {call.secret}"}
+    def _headers(self, call: Call) -> dict[str, str]:
+        if self.name != GEMINI.name:
+            return super()._headers(call)
+        return {"x-goog-api-key": call.secret} if call.secret else {}
 
 
 def _method(model: ModelSettings, method: str = "") -> str:

@@ -238,7 +238,7 @@ def test_several_addresses_stand_with_commas_between_them(monkeypatch, context):
 
 
 def test_a_key_that_changes_meanwhile_is_used(monkeypatch, tmp_path):
-    """What was looked up is only kept while the environment says the same, and never from a file."""
+    """What was looked up counts while the environment says the same; a file is read each time."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-one-0123456789")
     assert spots(OPENAI, None)[0].key.secret == "sk-one-0123456789"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-two-0123456789")

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from p2re_eval.errors import DecidedEarly
 from p2re_eval.gates import Gate
-from p2re_eval.planning import PlannedRun
+from p2re_eval.planning.planned import PlannedRun
 from p2re_eval.records import Outcome
 
 _Key: TypeAlias = tuple[str, str, str, str]

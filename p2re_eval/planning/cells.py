@@ -1,4 +1,4 @@
-"""Cells of a CSV file as the values that a prompt wants."""
+"""Cells of a CSV file as what the prompt wants: numbers, booleans, lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from p2re_eval.records import JSON, Case, PromptTemplate
 
 
-def typed_inputs(case: Case, template: PromptTemplate) -> Mapping[str, JSON]:
+def typed(case: Case, template: PromptTemplate) -> Mapping[str, JSON]:
     """A CSV cell is text; where the prompt wants a number or a boolean, it becomes one."""
     if case.place is None or not case.place.path.endswith(".csv"):
         return case.inputs

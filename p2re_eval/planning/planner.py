@@ -1,7 +1,4 @@
-"""A suite file becomes runs: prompts, models, cases, repeats and scorers matched and checked.
-
-Everything that can be known to be wrong is found here, before any model is called.
-"""
+"""A suite matched with its prompts, models and scorers, and checked: runs, or every mistake."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +23,8 @@ from p2re_eval.errors import (
 from p2re_eval.explain import Step, did_you_mean
 from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.interfaces import ProviderFactory
+from p2re_eval.planning.cells import typed
+from p2re_eval.planning.planned import Overrides, PlannedRun, SuitePlan
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
     JSON,
@@ -37,87 +35,14 @@ from p2re_eval.records import (
     ScorerSpec,
     Source,
     Suite,
-    content_hash,
 )
 from p2re_eval.scorers.binding import BoundScorer, Scorer, bind
-from p2re_eval.suites.cells import typed_inputs
 from p2re_eval.suites.entries import NEGATION
 from p2re_eval.suites.pinpoint import Pinpoint
 from p2re_eval.suites.spots import Mistakes
 
 if TYPE_CHECKING:
     from p2re_eval.engine.runs import Tape
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """What the command line says about every suite; ``None`` leaves it to the suite."""
-
-    models: tuple[str, ...] = ()
-    repeat: int | None = None
-    source: Source | None = None
-    early_stop: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRun:
-    """One run to be: everything about it but the answer. Rendered only when its turn comes."""
-
-    suite: Suite
-    template: PromptTemplate
-    settings: ModelSettings
-    case: Case
-    inputs: Mapping[str, JSON]
-    repeat: int
-    scorers: tuple[BoundScorer, ...]
-    source: Source
-    position: int
-    prompt: str
-    tape: Tape | None = None
-    quarantine: str | None = None
-    asked: ModelSettings = ModelSettings()  # noqa: RUF009 - frozen
-    """What the suite and the command line say of the model, without what the prompt says."""
-
-    @property
-    def name(self) -> str:
-        """``double-charge[local/smollm2-135m#0]``: the item's name in pytest."""
-        return f"{self.case.id}[{self.settings.id}#{self.repeat}]"
-
-    @property
-    def item(self) -> str:
-        """The whole item id, ``suites/support.yaml::route_ticket::double-charge[...]``."""
-        return f"{self.suite.path}::{self.prompt}::{self.name}"
-
-    @property
-    def row_hash(self) -> str:
-        """Stands for the dataset row: another one means that results are not comparable."""
-        case = self.case
-        return content_hash(_plain([case.inputs, case.expected, case.metadata]))
-
-    @property
-    def rules_hash(self) -> str:
-        """Stands for all that decides between passed and failed."""
-        rules = tuple((s.label, s.version, s.weight) for s in self.scorers if s.weight > 0)
-        return _hash_of_rules(rules, self.threshold)
-
-    @property
-    def threshold(self) -> float | None:
-        """The weighted mean that passes; ``None``: every scorer must pass."""
-        own = self.case.threshold
-        return own if own is not None else self.suite.threshold
-
-
-@dataclass(frozen=True)
-class SuitePlan:
-    """A suite's runs in item order (a case's repeats side by side) and its gates.
-
-    ``stop_early`` are the gates that may leave out repeats of a case once they are decided.
-    """
-
-    suite: Suite
-    runs: tuple[PlannedRun, ...]
-    gates: tuple[Gate, ...]
-    stop_early: tuple[Gate, ...] = ()
 
 
 @dataclass
@@ -328,7 +253,7 @@ class _SuitePlanning:
         return self._pinpoint.inside(spec.place, name, option, key=True)
 
     def _inputs(self, template: PromptTemplate, case: Case) -> Mapping[str, JSON]:
-        given = typed_inputs(case, template)
+        given = typed(case, template)
         problems = self._planner.library.check_inputs(template, given, whole=self._whole)
         for problem in problems:
             what = problem.what
@@ -448,18 +373,3 @@ class _SuitePlanning:
         if place is None:
             place = Place(path=self._suite.path)
         self._mistakes.add(kind(what, path=place.path, line=place.line, column=place.column))
-
-
-@lru_cache(maxsize=1024)
-def _hash_of_rules(rules: tuple[tuple[str, str, float], ...], threshold: float | None) -> str:
-    """Most cases of a suite share theirs."""
-    return content_hash([rules, threshold])
-
-
-def _plain(value: JSON) -> JSON:
-    """The value as JSON; a test in Python may hand in what JSON lacks, which counts by its text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, str | int | float) else str(value)
