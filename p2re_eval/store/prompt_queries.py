@@ -11,7 +11,7 @@ from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.explain import did_you_mean
 from p2re_eval.records import PromptTemplate, Record
 from p2re_eval.store.payloads import record_of, unpacked
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 
 class TemplateRow(Record):

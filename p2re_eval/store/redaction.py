@@ -45,6 +45,7 @@ class Redaction:
         self._must_look = redact is not None or bool(self._own)
         # Instructions, settings and attributes come again and again.
         self._seen = lru_cache(maxsize=2048)(self._look)
+        self._heard = lru_cache(maxsize=2048)(self._listen)
 
     @property
     def hooked(self) -> bool:
@@ -57,6 +58,10 @@ class Redaction:
             return None
         if self._must_look or (self._secrets is not None and self._secrets.suspects(text)):
             text = self.clean_text(text)
+        return self.storable(text)
+
+    def storable(self, text: str) -> str:
+        """A text as a column can hold it."""
         if text.isascii():
             return text
         return text.encode("utf-8", "backslashreplace").decode()
@@ -74,16 +79,18 @@ class Redaction:
 
     def record(self, record: BaseModel, *, exclude: set[str] | None = None) -> str:
         """A record's JSON text without its defaults."""
-        return self._dump(record, exclude_defaults=True, exclude=exclude)
+        return self._dump(record, exclude_defaults=True, exclude=exclude)[0]
 
     def whole(self, record: BaseModel, *, exclude: Any = None) -> str:
         """A record's JSON text with everything that reading it back needs."""
-        return self._dump(record, exclude=exclude)
+        return self._dump(record, exclude=exclude)[0]
 
-    def message(self, message: Message) -> str:
-        """A message's JSON text; parts keep their ``type``, a default that tells them apart."""
-        in_parts = not isinstance(message.content, str)
-        return self._dump(message, exclude_defaults=not in_parts, exclude_none=in_parts)
+    def said(self, message: Message) -> tuple[str, bool]:
+        """A message's JSON text, and whether nothing in it is suspicious; parts keep their
+        ``type``, a default that tells them apart."""
+        if not isinstance(message.content, str):
+            return self._dump(message, exclude_none=True)
+        return self._dump(message, names=False, exclude_defaults=True)
 
     def clean(self, value: JSON) -> JSON:
         """A JSON value without secrets, in its texts and under the names of keys."""
@@ -106,23 +113,29 @@ class Redaction:
     def _clean_under(self, name: JSON, value: JSON) -> JSON:
         return self.clean(value if self._secrets is None else value_of_key(name, value))
 
-    def _passes(self, text: str) -> bool:
-        """Whether JSON text can be written as it is."""
+    def _passes(self, text: str, *, names: bool = True) -> bool:
+        """Whether JSON text can be written as it is; without ``names`` its keys are our own."""
         if self._must_look:
             return False
-        return self._seen(text) if len(text) <= _WORTH_KEEPING else self._look(text)
+        if len(text) <= _WORTH_KEEPING:
+            return self._seen(text) if names else self._heard(text)
+        return self._look(text) if names else self._listen(text)
 
     def _look(self, text: str) -> bool:
         return self._secrets is None or not self._secrets.suspects_json(text)
 
-    def _dump(self, record: BaseModel, **options: Any) -> str:
+    def _listen(self, text: str) -> bool:
+        return self._secrets is None or not self._secrets.suspects(text)
+
+    def _dump(self, record: BaseModel, *, names: bool = True, **options: Any) -> tuple[str, bool]:
+        """The JSON text, and whether it passed as it is: then so does every text inside it."""
         try:
             text = record.model_dump_json(**options)
-            if self._passes(text):
-                return text
+            if self._passes(text, names=names):
+                return text, True
         except PydanticSerializationError:
             pass  # a lone surrogate, or something that only str() can write: the slow way
-        return _dumps(self.clean(record.model_dump(**options)))
+        return _dumps(self.clean(record.model_dump(**options))), False
 
 
 def _dumps(value: JSON) -> str:

@@ -68,7 +68,8 @@ from p2re_eval.store.search import as_query
 from p2re_eval.store.spool import orphaned, take_over
 from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
-from p2re_eval.store.trace_writes import Transaction, key_column
+from p2re_eval.store.trace_writes import key_column
+from p2re_eval.store.transaction import Transaction
 from p2re_eval.store.writer import Writer
 
 _T = TypeVar("_T")
