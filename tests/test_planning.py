@@ -109,7 +109,10 @@ def test_runs_come_variant_by_variant_with_repeats_side_by_side(plan: Plan) -> N
         (
             "prompts: [route@nope]\nmodels: [scripted/a]\ncases: [{id: a, inputs: {ticket: t}}]\n",
             "s.yaml:1:11: prompt 'route@nope': PROMPTS is not in a git repository; "
-            "run `git init` and commit the prompts",
+            "run `git init` and commit the prompts; labels are kept in the database, and there is "
+            "none at ROOT/runs.db: point P2RE_DB at the one where 'route' is labelled, label a "
+            "version here (`p2re prompts label route nope VERSION`), or write the version itself, "
+            "such as route@1a2b3c4",
         ),
     ],
 )
@@ -119,7 +122,8 @@ def test_each_mistake_is_a_sentence_at_its_place(
     """FILE:LINE:COLUMN: what is wrong; what to do."""
     with pytest.raises(DefinitionErrors) as caught:
         plan(suite)
-    assert str(caught.value).replace(str(tmp_path / "prompts"), "PROMPTS") == sentence
+    told = str(caught.value).replace(str(tmp_path / "prompts"), "PROMPTS")
+    assert told.replace(str(tmp_path), "ROOT") == sentence
 
 
 def test_all_mistakes_are_told_together_in_file_order(plan: Plan) -> None:

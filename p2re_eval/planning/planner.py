@@ -16,6 +16,7 @@ from p2re_eval.errors import (
     GitError,
     MissingValue,
     RenderError,
+    StoreError,
     UnknownName,
     WrongType,
 )
@@ -55,6 +56,8 @@ class Planner:
     providers: Mapping[str, ProviderFactory]
     overrides: Overrides = field(default_factory=Overrides)
     today: date = field(default_factory=date.today)
+    versions: dict[str, str] = field(default_factory=dict)
+    """The version that each reference such as ``route@production`` stood for."""
 
     def plan(self, suite: Suite, mistakes: Mistakes | None = None) -> SuitePlan:
         """The runs of this suite.
@@ -170,13 +173,16 @@ class _SuitePlanning:
             self._note(UnknownName, self._no_prompt(reference), place)
             return None
         try:
-            return library.get(reference)
+            template = library.get(reference)
+            if "@" in reference:
+                self._planner.versions[reference] = template.version
+            return template
         except DefinitionErrors as error:
             for mistake in error.errors:
                 self._mistakes.add(mistake)
         except DefinitionError as error:
             self._mistakes.add(error)
-        except GitError as error:
+        except (GitError, StoreError) as error:
             self._note(UnknownName, f"prompt '{reference}': {error}", place)
         return None
 
