@@ -60,8 +60,6 @@ def test_traces_come_from_the_projects_database(project: Path) -> None:
 
 def test_run_collects_the_projects_suites(project: Path) -> None:
     """Without a path."""
-    asked = [sys.executable, "-m", "p2re_eval.cli", "run", "--collect-only", "-q"]
+    asked = [Path(sys.executable).with_name("p2re"), "run", "--collect-only", "-q"]
     found = subprocess.run(asked, capture_output=True, text=True, check=False)
-    assert "evals/greet.yaml::greet::only[scripted/a#0]" in found.stdout, (
-        found.stdout + found.stderr
-    )
+    assert "evals/greet.yaml::greet::only[scripted/a#0]" in found.stdout, found.stderr
