@@ -111,6 +111,23 @@ def test_feedback_that_says_nothing_is_refused(served: Any, record: Any, said: A
     assert served.get("/evaluations").json["items"] == []
 
 
+def test_judges_are_held_against_people(served: Any, record: Any) -> None:
+    for good in (True, True, False):
+        trace_id = record.trace().trace_id
+        said = {"trace_id": trace_id, "name": "polite", "kind": "LLM", "scorer": "llm_judge"}
+        served.post("/evaluations", {**said, "value": 0.8, "explanation": "fine"})
+        served.post("/evaluations/feedback", {"trace_id": trace_id, "passed": good})
+    (found,) = served.get("/evaluations/agreement/judges").json["judges"]
+    assert (found["name"], found["scorer"], found["people"]) == ("polite", "llm_judge", "feedback")
+    assert found["figures"]["agreement"]["n"] == 3
+    assert found["figures"]["kappa"] == 0.0
+    assert found["confusion"] == {"both_pass": 2, "both_fail": 0, "only_judge": 1, "only_people": 0}
+    (odd,) = found["disagreements"]
+    assert (odd["trace_id"], odd["judge_why"], odd["people"]) == (trace_id, "fine", ["me"])
+    (stricter,) = served.get("/evaluations/agreement/judges?threshold=0.9").json["judges"]
+    assert stricter["confusion"]["only_people"] == 2
+
+
 def test_evaluations_made_elsewhere_are_recorded(served: Any, record: Any) -> None:
     trace_id = record.trace().trace_id
     body = {"trace_id": trace_id, "name": "bleu", "value": 0.5, "passed": True}

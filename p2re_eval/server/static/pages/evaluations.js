@@ -2,15 +2,16 @@
 
 import { get, part, post } from "../api.js";
 import { setQuery } from "../app.js";
+import { agreement } from "./agreement.js";
 import { conversation } from "../viewer/chat.js";
-import { ago, count, percent, score, verdict } from "../viewer/format.js";
+import { ago, count, score, verdict } from "../viewer/format.js";
 import { fill, h } from "../viewer/dom.js";
 import { chip, empty, more, pageHead, problem, table } from "../ui.js";
 
 const TABS = { queue: "Label", list: "Newest", agreement: "Agreement" };
 
 export async function show(main, { query, app }) {
-  const state = { tab: TABS[query.tab] ? query.tab : app.health?.read_only ? "list" : "queue", name: query.name ?? localStorage.getItem("p2re.label") ?? "feedback", prompt: query.prompt ?? "", kind: query.kind ?? "" };
+  const state = { tab: TABS[query.tab] ? query.tab : app.health?.read_only ? "list" : "queue", name: query.name ?? localStorage.getItem("p2re.label") ?? "feedback", prompt: query.prompt ?? "", kind: query.kind ?? "", judge: query.judge ?? "", people: query.people ?? "" };
   const page = h("div", { class: "page" }), tabs = h("div", { class: "flow", role: "tablist", "aria-label": "Views" });
   const draw = async () => {
     setQuery(state);
@@ -96,12 +97,3 @@ async function list(page, state, app, redraw) {
   fill(page, h("div", { class: "flow" }, kinds), place);
   await load();
 }
-
-async function agreement(page, state, app, redraw) {
-  const name = h("input", { "aria-label": "Evaluation", value: state.name, onchange: (event) => { state.name = event.target.value.trim(); redraw(); } });
-  const { pairs } = await get("/evaluations/agreement", { name: state.name });
-  fill(page, h("label", { class: "field" }, "Evaluation", name), pairs.length ? table([["First", (one) => one.first], ["Second", (one) => one.second], ["Traces both judged", (one) => count(one.traces), { n: true }], ["Agree", (one) => percent(one.share), { n: true }],
-    ["Cohen's kappa", (one) => (one.kappa === null ? "not defined" : one.kappa.toFixed(2)), { n: true }]], pairs, { caption: "Agreement" })
-    : empty(`Nobody else labelled '${state.name}' on the same traces.`, "Two people, or a person and a judge, have to judge the same traces under one name."));
-}
-
