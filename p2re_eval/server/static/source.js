@@ -12,7 +12,7 @@ export function traceSource(id, { readOnly = false } = {}) {
     head: () => head(id),
     tree: () => get(`${path}/tree`),
     span: (span) => get(`${path}/spans/${part(span)}`),
-    other: head,
+    compare: (other) => get("/traces/compare", { a: other, b: id }),
     raw: () => text(path),
     find: async (q) => (await get(`${path}/find`, { q })).ids,
     template: async function template() {

@@ -134,6 +134,7 @@ pre.text { white-space: pre-wrap; }
 ins { background: var(--pass-wash); color: var(--pass); text-decoration: none; border-radius: 3px; } del { background: var(--fail-wash); color: var(--fail); border-radius: 3px; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: start; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 th { font-weight: 400; color: var(--soft); white-space: nowrap; width: 1%; } td.mono { white-space: pre-wrap; }
+.wide { overflow-x: auto; } .unchanged { padding: 10px 0; border-bottom: 1px solid var(--line); } .unchanged summary b { color: var(--ink); } .versus th:first-child { width: 130px; } .versus td { min-width: 9ch; } thead th { font-size: 12px; }
 .compare-bar { display: flex; gap: 8px; flex-wrap: wrap; padding: 12px 0; align-items: center; }
 .compare-bar input { flex: 1; max-width: 340px; }
 .toast { position: fixed; inset-block-end: 16px; inset-inline: 0; margin-inline: auto; width: max-content; max-width: 90vw; background: var(--ink); color: var(--paper); padding: 6px 14px; border-radius: 8px; z-index: 9; }

@@ -9,11 +9,11 @@ const SHOWN = 50;
 
 export async function agreement(page, state, app, redraw) {
   const field = (name, label, placeholder) => h("label", { class: "field" }, label,
-    h("input", { "aria-label": label, value: state[name], placeholder, onchange: (event) => { state[name] = event.target.value.trim(); redraw(); } }));
+    h("input", { "aria-label": label, value: state[name], placeholder, size: "28", onchange: (event) => { state[name] = event.target.value.trim(); redraw(); } }));
   const [{ judges }, { pairs }] = await Promise.all([
     get("/evaluations/agreement/judges", { name: state.judge, people: state.people }),
     get("/evaluations/agreement", { name: state.people || "feedback" })]);
-  fill(page, h("div", { class: "flow" }, field("judge", "Judge", "every judge"), field("people", "What people call their word", "the judge's name, or feedback")),
+  fill(page, h("div", { class: "flow" }, field("judge", "Judge", "every judge"), field("people", "What people call their word", "judge's name, else feedback")),
     h("section", {}, h("h2", {}, "Judges against people"), judges.length ? h("div", { class: "stack" }, ...judges.map(judge))
       : empty(state.judge ? `Nobody judged a trace that '${state.judge}' judged.` : "No person has judged a trace that a judge judged.",
         "Label some traces of a suite that has an ", code("llm_judge"), ", by keyboard under Label or with ", code("p2re feedback give"), ".")),
@@ -27,7 +27,7 @@ function judge(one) {
   const title = h("div", { class: "flow" }, h("h3", {}, one.name), h("span", { class: "mono soft" }, `${one.scorer} ${one.scorer_version.slice(0, 8)}`), h("span", { class: "soft" }, `against people's '${one.people}'`));
   if (!figures) return h("article", { class: "box stack" }, title, h("p", { class: "soft" }, `No trace has a verdict of both${one.left_out ? `; ${plural(one.left_out, "trace")} without one` : ""}.`));
   const { rate, low, high, n } = figures.agreement;
-  const bounds = (share) => (share ? `${percent(share.rate)} of ${count(share.n)}, ${Math.round(share.low * 100)} to ${Math.round(share.high * 100)}` : "none");
+  const bounds = (share) => (share ? `of ${count(share.n)}: ${Math.round(share.low * 100)} to ${Math.round(share.high * 100)} %` : "none");
   return h("article", { class: "box stack" }, title,
     h("dl", { class: "tiles" },
       tile("Agree", percent(rate), h("span", { class: "flow" }, interval(low, rate, high), `${Math.round(low * 100)} to ${Math.round(high * 100)} %`)),
