@@ -10,13 +10,14 @@ const NAMES = { model_answered: "answered by", prompt_version: "version", durati
 export function difference(found, link) {
   const head = (one) => {
     const href = link?.(`trace:${one.trace_id}`) ?? null, text = one.trace_id.slice(0, 12);
-    return h("th", { scope: "col" }, href ? h("a", { href }, text) : text, " ", h("span", { class: "soft" }, wholeMoment(one.start_ns)));
+    return h("th", { scope: "col" }, href ? h("a", { href }, text) : text, h("span", { class: "soft" }, ` ${wholeMoment(one.start_ns)}`));
   };
   const rows = [...found.facts, ...found.settings, ...found.inputs.map((one) => ({ ...one, input: true }))];
-  return h("div", {},
-    h("div", { class: "wide" }, h("table", { class: "versus" }, h("thead", {}, h("tr", {}, h("th", {}, ""), head(found.before), head(found.after), h("th", { scope: "col" }, "change"))),
-      h("tbody", {}, ...rows.map(row)))),
-    found.evaluations.length ? h("div", { class: "wide" }, h("h3", {}, "Evaluations"), h("table", { class: "versus" }, h("tbody", {}, ...found.evaluations.map(scores)))) : null,
+  const odd = rows.filter((one) => !one.same), alike = rows.filter((one) => one.same);
+  const versus = (body) => h("table", { class: "versus" }, h("thead", {}, h("tr", {}, h("td", {}, ""), head(found.before), head(found.after), h("th", { scope: "col" }, "change"))), h("tbody", {}, ...body));
+  return h("div", {}, versus(odd.map(row)),
+    alike.length ? h("details", { class: "unchanged" }, h("summary", {}, `${alike.length} values are the same`), versus(alike.map(row))) : null,
+    found.evaluations.length ? [h("h3", {}, "Evaluations"), versus(found.evaluations.map(scores))] : null,
     h("h3", {}, "Messages"), ...found.messages.map(pair), pair(found.answer));
 }
 
@@ -31,13 +32,17 @@ function value(name, one) {
   if (name.endsWith("_ns")) return duration(one);
   if (name === "cost_usd") return money(one);
   if (name === "prompt_version") return h("span", { class: "mono" }, one.slice(0, 8));
-  if (typeof one === "object") return h("span", { class: "mono" }, JSON.stringify(one));
-  return typeof one === "number" && name.endsWith("tokens") ? count(one) : String(one);
+  if (typeof one === "object") return h("span", { class: "mono" }, clipped(JSON.stringify(one)));
+  return typeof one === "number" && name.endsWith("tokens") ? count(one) : clipped(String(one));
+}
+
+function clipped(text) {
+  return text.length > 600 ? `${text.slice(0, 600)}…` : text;
 }
 
 function change({ name, before, difference: moved }) {
   if (moved === null) return h("b", {}, "differs");
-  const shown = value(name, Math.abs(moved)), share = before ? ` (${moved > 0 ? "+" : "−"}${Math.abs((moved / before) * 100).toFixed(0)} %)` : "";
+  const shown = value(name, Math.abs(moved)), share = before ? ` ${Math.abs((moved / before) * 100).toFixed(0)} %` : "";
   return h("b", {}, moved > 0 ? "+" : "−", shown, h("span", { class: "soft" }, share));
 }
 
@@ -58,7 +63,7 @@ function pair(one) {
 /** Said once; a long one is folded, for it is not what one looks for here. */
 function unchanged(one) {
   const text = one.before.map((piece) => piece.text).join("");
-  return h("details", { class: "unchanged", open: text.length < 400 }, h("summary", {}, h("b", {}, one.before_role), " the same in both"), h("div", { class: "text" }, text));
+  return h("details", { class: "unchanged", open: text.length < 160 }, h("summary", {}, h("b", {}, one.before_role), " the same in both"), h("div", { class: "text" }, text));
 }
 
 function half(role, note, pieces, mark) {

@@ -2,7 +2,7 @@
 //
 // Its `source` says where things come from; every part is asked for when it is looked at:
 //   head() -> trace without spans, with evaluations and span_count     tree() -> columns of spans
-//   span(id) -> one span, whole     template() -> prompt template or null     compare(id) -> difference
+//   span(id) -> one span, whole     template() -> prompt template or null     compare(id) -> difference     alike(trace) -> rows of traces to compare with
 //   raw() -> JSON text      find(text) -> ids of spans that contain it     save(feedback) -> evaluations
 //   link(address) -> href or null.  All but head are optional.
 
@@ -37,13 +37,14 @@ export class TraceViewer extends HTMLElement {
   }
 
   /** Show the trace of a source; resolves when the first picture stands. */
-  async open(source, { tab = "chat", span = null } = {}) {
+  async open(source, { tab = "chat", span = null, other = "" } = {}) {
     this.source = source;
     const spans = source.tree?.();  // asked for at once: most of the wait is the server's
     spans?.catch(() => {});
     this.trace = await source.head();
     this.tab = TABS[tab] ? tab : "chat";
     this.at = null;
+    this.otherId = other;
     this.spans.clear();
     this._build();
     if (this.trace.span_count && spans) {
@@ -244,6 +245,7 @@ export class TraceViewer extends HTMLElement {
       if (!this.otherId) return;
       try {
         fill(out, difference(await this.source.compare(this.otherId), this.source.link));
+        this.dispatchEvent(new CustomEvent("p2re-other", { detail: this.otherId }));
       } catch (error) {
         fill(out, h("p", { class: "fail note" }, error.message));
       }
@@ -252,6 +254,16 @@ export class TraceViewer extends HTMLElement {
     fill(this.panel, h("div", { class: "compare-bar" }, box, button("Compare", go),
       h("span", { class: "soft" }, "The other is the one before, this one the one after.")), out);
     if (this.otherId) await go();
+    else if (this.source.alike) await this._offer(out, (id) => { box.value = id; return go(); });
+  }
+
+  /** What one would compare this trace with: other runs of its case, or of its prompt. */
+  async _offer(out, choose) {
+    const rows = await this.source.alike(this.trace).catch(() => []);
+    if (!rows.length || out.childElementCount) return;
+    fill(out, h("h3", {}, this.trace.case_id ? "Other runs of this case" : "Other runs of this prompt"), h("ul", { class: "alike" }, ...rows.map((row) => h("li", {},
+      h("button", { type: "button", class: "quiet", onclick: () => choose(row.trace_id) }, h("span", { class: "mono" }, row.trace_id.slice(0, 12)),
+        h("span", {}, row.model), h("span", {}, wholeMoment(row.start_ns)), h("span", { class: "preview" }, row.output_preview))))));
   }
 
   _find() {
