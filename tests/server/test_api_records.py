@@ -57,6 +57,23 @@ def test_prompt_versions_labels_and_diffs(served: Any, record: Any) -> None:
     assert served.get("/prompts/route/versions/production").status == 404
 
 
+def test_versions_carry_what_they_came_to(served: Any, record: Any) -> None:
+    old, new = record.version("Hello"), record.version("Hello again")
+    for passed in (True, False):
+        trace = record.trace(prompt={"version": old.version})
+        record.evaluation(trace, passed=passed)
+    record.trace(None, prompt={"version": old.version}, source="replay")
+    second, first = served.get("/prompts/route/versions").json["items"]
+    assert (second["version"], second["used"], second["checks_passed"]) == (new.version, None, None)
+    used = first["used"]
+    assert (used["traces"], used["errors"], used["priced"], used["cost_usd"]) == (3, 1, 2, 0.002)
+    assert used["p50_ns"] == pytest.approx(250_000_000, rel=0.02)
+    assert first["checks_passed"] == 0.5
+    assert [(one["name"], one["passed"], one["failed"]) for one in first["scores"]] == [
+        ("equals", 1, 1)
+    ]
+
+
 def test_a_label_that_reads_like_a_version_is_refused(served: Any, record: Any) -> None:
     record.version("Hello")
     answer = served.ask("PUT", "/api/p2re/prompts/route/labels/v7", json_body={"version": "v1"})

@@ -15,7 +15,9 @@ from p2re_eval.server.backend import Backend, Reading, Writing, answer
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.server.project import MOST_MODELS
 from p2re_eval.service.contracts import Page
+from p2re_eval.service.prompts import MeasuredVersion, measured
 from p2re_eval.store.prompt_queries import LabelMove, TemplateRow, VersionRow
+from p2re_eval.store.stat_queries import StatsQuery
 
 router = APIRouter(prefix="/prompts", tags=["prompts"], route_class=ApiRoute)
 
@@ -126,17 +128,20 @@ def list_models(backend: Reading) -> Response:
     return answer(Models(models=[] if backend.project is None else backend.project.models()))
 
 
-@router.get("/{name}/versions", response_model=Page[VersionRow], summary="Its versions")
+@router.get("/{name}/versions", response_model=Page[MeasuredVersion], summary="Its versions")
 def list_versions(
     backend: Reading, name: Name, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """Recorded ones, the newest first; empty for a prompt that never ran."""
+    """Recorded ones, the newest first, each with its calls, errors, cost, latency and scores over
+    live, cached and replayed runs; empty for a prompt that never ran."""
     try:
-        return answer(backend.service.prompts.versions(name, limit=limit, cursor=cursor))
+        rows = backend.service.prompts.versions(name, limit=limit, cursor=cursor)
+        counted = StatsQuery(by=("version",), prompt=name, source=None)
+        return answer(measured(rows, backend.service.statistics.report(counted)))
     except NoSuchRecord:
         if backend.project is None or name not in backend.project.prompts()[0]:
             raise
-        return answer(Page[VersionRow](items=()))
+        return answer(Page[MeasuredVersion](items=()))
 
 
 @router.get("/{name}/versions/{version}", response_model=FoundPrompt, summary="One version")

@@ -28,9 +28,8 @@ class PromptPage {
   }
 
   async load() {
-    const [versions, stats, list] = await Promise.all([get(`/prompts/${part(this.name)}/versions`, { limit: 200 }), get("/stats", { by: ["version"], prompt: this.name, source: "all" }), get("/prompts")]);
+    const [versions, list] = await Promise.all([get(`/prompts/${part(this.name)}/versions`, { limit: 200 }), get("/prompts")]);
     this.versions = versions.items;
-    this.stats = stats;
     this.file = list.items.find((one) => one.name === this.name && one.file) ?? null;
     this.reference ||= this.versions[0]?.version ?? "file";
     await this.draw();
@@ -53,22 +52,11 @@ class PromptPage {
     }
   }
 
-  _metrics(row) {
-    if (row === undefined) return this._metricTable();
-    return this.stats.rows.find((one) => one.key.version === row.version) ?? null;
-  }
-
-  _rate(version) {
-    const found = this.stats.scores.filter((one) => one.key.version === version);
-    const passed = found.reduce((sum, one) => sum + one.passed, 0), all = found.reduce((sum, one) => sum + one.passed + one.failed, 0);
-    return all ? passed / all : null;
-  }
-
   _side() {
     const current = (reference) => (this.reference === reference ? "true" : null);
     const known = new Set(this.versions.map((row) => row.version));
     const entries = this.versions.map((row) => {
-      const used = this._metrics(row), rate = this._rate(row.version);
+      const { used, checks_passed: rate } = row;
       return h("li", {}, h("a", { href: this._href(row.version), "aria-current": current(row.version), onclick: (event) => { event.preventDefault(); this.go({ reference: row.version }); } },
         h("span", { class: "flow" }, h("b", {}, `v${row.number}`), h("span", { class: "mono soft" }, row.version.slice(0, 8)), ...row.labels.map((label) => chip(label, "accent")), this.file?.version === row.version ? chip("file") : null),
         h("span", { class: "soft" }, [ago(row.created_ns), used && `${count(used.traces)} calls`, rate !== null && percent(rate)].filter(Boolean).join(" · "))));
@@ -109,8 +97,8 @@ class PromptPage {
       h("div", { class: "box mono" }, together(wordDiff(old.get(title) ?? "", fresh.get(title) ?? ""))))) : h("p", { class: "soft" }, "These two send the same."));
   }
 
-  _metricTable() {
-    const rows = this.versions.map((row) => ({ row, used: this._metrics(row), rate: this._rate(row.version) })).filter(({ used }) => used);
+  _metrics() {
+    const rows = this.versions.map((row) => ({ row, used: row.used, rate: row.checks_passed })).filter(({ used }) => used);
     if (!rows.length) { fill(this.body, h("p", { class: "soft" }, "No version of this prompt has run yet.")); return; }
     const order = [...rows].reverse(), slots = order.map(({ row }) => row), label = (row) => `v${row.number}`;
     fill(this.body, h("div", { class: "charts" },
