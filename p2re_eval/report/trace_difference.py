@@ -144,13 +144,17 @@ def _pairs(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> Iterator[Va
             name=name,
             before=one,
             after=other,
-            difference=other - one if _counts(one) and _counts(other) else None,
+            difference=_moved(one, other),
             same=canonical_json(one) == canonical_json(other),
         )
 
 
-def _counts(value: JSON) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _moved(before: JSON, after: JSON) -> float | None:
+    if isinstance(before, bool) or isinstance(after, bool):
+        return None
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
+        return None
+    return after - before
 
 
 def _messages(before: Sequence[Message], after: Sequence[Message]) -> Iterator[MessagePair]:
@@ -166,7 +170,8 @@ def _messages(before: Sequence[Message], after: Sequence[Message]) -> Iterator[M
 
 def _both(before: tuple[str, str] | None, after: tuple[str, str] | None) -> MessagePair:
     if before is None or after is None:
-        left, right = _alone(before), _alone(after)
+        left: Sequence[Piece] = _alone(before)
+        right: Sequence[Piece] = _alone(after)
         presence: Presence = "only after" if before is None else "only before"
     else:
         left, right = _told_apart(before[1], after[1])

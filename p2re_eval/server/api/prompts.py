@@ -80,7 +80,7 @@ class LabelTarget(BaseModel):
 
 
 class Inputs(BaseModel):
-    """What fills a prompt in; `version` is a git revision, empty for the file as it is."""
+    """What fills a prompt in; `version` as above, empty for the file as it is."""
 
     inputs: dict[str, Any] = Field(default_factory=dict, max_length=100)
     version: str = Field("", max_length=100)
@@ -195,13 +195,14 @@ def remove_label(backend: Writing, name: Name, label: _Label) -> Response:
 @router.post("/{name}/render", response_model=RenderedPrompt, summary="What would be sent")
 def render(backend: Reading, name: Name, given: Inputs) -> Response:
     """The messages for these inputs; no model is called."""
-    return answer(backend.the_project.render(_reference(name, given.version), given.inputs))
+    return answer(backend.the_project.render(_runnable(backend, name, given.version), given.inputs))
 
 
 @router.post("/{name}/try", response_model=Tried, summary="Ask models")
 def try_out(backend: Writing, name: Name, trial: Trial) -> Response:
-    """One recorded run for each model, which must be named by the project's own files."""
-    reference = _reference(name, trial.version)
+    """One recorded run for each model, which must be named by the project's own files. A version
+    that only the database has is tried as it was recorded."""
+    reference = _runnable(backend, name, trial.version)
     return answer(
         Tried(trace_ids=backend.the_project.try_out(reference, trial.inputs, trial.models))
     )
@@ -219,6 +220,25 @@ def _found(backend: Backend, name: str, version: str) -> FoundPrompt:
         if project is None:
             raise
         return FoundPrompt(template=project.prompt(_reference(name, version)))
+
+
+def _runnable(backend: Backend, name: str, version: str) -> str:
+    """What the project can render: its file, a git revision, else a version of the database."""
+    project = backend.the_project
+    reference = _reference(name, version)
+    try:
+        project.prompt(reference)
+    except (DefinitionError, DefinitionErrors, GitError):
+        if reference == name:
+            raise
+        try:
+            found = backend.service.prompts.get(name, version)
+        except NoSuchRecord:
+            found = None
+        if found is None:
+            raise
+        return project.take(found.template)
+    return reference
 
 
 def _reference(name: str, version: str) -> str:

@@ -43,7 +43,7 @@ class PromptPage {
 
   async draw() {
     this._side();
-    const tabs = Object.entries(TABS).filter(([tab]) => tab !== "try" || (this.file && !this.app.health?.read_only));
+    const tabs = Object.entries(TABS).filter(([tab]) => tab !== "try" || (this.app.health?.project && !this.app.health.read_only));
     fill(this.tabs, tabs.map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === this.tab), onclick: () => this.go({ tab }) }, label)));
     try {
       await this[`_${this.tab}`]();
@@ -117,13 +117,12 @@ class PromptPage {
       ["Commit", (one) => h("span", { class: "mono" }, one.commit.slice(0, 8))], ["When", (one) => String(one.date).slice(0, 16).replace("T", " ")], ["Who", (one) => one.author], ["Subject", (one) => one.subject]], entries, { href: (one) => this._href(numbers.has(one.version) ? one.version : one.commit), caption: "Git history" }) : null);
   }
 
-  /** The file as it is, or a version that git has; a version of the database alone cannot run. */
+  /** The chosen version, wherever it lives: the working file, git, or the database alone. */
   async _try() {
-    const chosen = this.reference === "file" ? null : (await this._found()).template;
-    const commit = chosen && chosen.version !== this.file.version ? chosen.commit : null;
-    const template = commit ? chosen : (await this._found("file")).template;
-    const other = chosen && chosen.version !== template.version;
-    fill(this.body, other && h("p", { class: "note" }, "The chosen version is no commit of this project; this is the working file."), await trial(this.name, template, commit ?? "", this.app.health));
+    const { template } = await this._found();
+    const version = this.file?.version === template.version ? "" : template.version;
+    const where = version && !template.commit ? "This version is in the database alone: it runs as it was recorded." : null;
+    fill(this.body, where && h("p", { class: "note" }, where), await trial(this.name, template, version, this.app.health));
   }
 }
 
