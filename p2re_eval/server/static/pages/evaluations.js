@@ -4,7 +4,7 @@ import { get, part, post } from "../api.js";
 import { setQuery } from "../app.js";
 import { agreement } from "./agreement.js";
 import { conversation } from "../viewer/chat.js";
-import { ago, count, score, verdict } from "../viewer/format.js";
+import { ago, count, plural, score, verdict } from "../viewer/format.js";
 import { fill, h } from "../viewer/dom.js";
 import { chip, empty, more, pageHead, problem, table } from "../ui.js";
 
@@ -58,7 +58,7 @@ async function queue(page, state, app, redraw) {
     said.textContent = `${count(done.length)} labelled now, ${count(judged.size)} by ${who} in all`;
     if (now === null) { fill(place, empty("Everything here has been labelled.", "Choose another prompt, or another name for what you label.")); return; }
     const { trace } = await get(`/traces/${part(now)}`);
-    fill(place, h("p", { class: "flow" }, h("a", { href: `/traces/${now}` }, trace.name), h("span", { class: "soft" }, `${trace.prompt?.model?.provider ?? ""}/${trace.prompt?.model?.name ?? ""} · ${ago(trace.start_ns)}`)), conversation(trace.prompt, trace.completion, trace.fault));
+    fill(place, h("p", { class: "flow" }, h("a", { href: `/traces/${now}` }, trace.name), h("span", { class: "soft" }, `${trace.prompt?.model?.provider ?? ""}/${trace.prompt?.model?.name ?? ""} · ${ago(trace.start_ns)}`)), ...inShort(trace));
   };
   const judge = async (passed) => {
     if (now === null) return;
@@ -73,11 +73,18 @@ async function queue(page, state, app, redraw) {
   };
   const skip = async () => { await next(); };
   const undo = async () => { const back = done.pop(); if (back) { if (now) waiting.unshift(now); judged.delete(back); waiting.unshift(back); await next(); } };
-  const key = (label, one, act) => h("button", { type: "button", onclick: act }, label, h("kbd", {}, one));
-  fill(page, h("div", { class: "queue" }, place, h("aside", { class: "stack", "aria-label": "Your judgement" }, h("div", { class: "keys" }, key("Good", "1", () => judge(true)), key("Bad", "2", () => judge(false)), key("Skip", "s", skip), key("Back to the last", "u", undo)),
+  const key = (label, one, act) => h("button", { type: "button", onclick: act }, h("span", {}, label), h("kbd", {}, one));
+  fill(page, h("div", { class: "queue" }, place, h("aside", { class: "stack", "aria-label": "Your judgement" }, h("div", { class: "keys" }, key("Good", "1", () => judge(true)), key("Bad", "2", () => judge(false)), key("Skip", "s", skip), key(["Back", h("span", { class: "long" }, " to the last")], "u", undo)),
     h("label", { class: "field" }, "Note (n)", note), said, h("label", { class: "field" }, "Your name", annotator), h("label", { class: "field" }, "What you label", name), h("label", { class: "field" }, "Prompt", prompts))));
   for (const [one, act] of [["1", () => judge(true)], ["2", () => judge(false)], ["s", skip], ["u", undo], ["n", () => note.focus()]]) app.keys.set(one, () => { act(); });
   await next();
+}
+
+/** What was asked last and answered; whatever came before is a click away. */
+function inShort({ prompt, completion, fault }) {
+  const messages = prompt?.messages ?? [], from = Math.max(0, messages.findLastIndex((one) => one.role === "user")), earlier = messages.slice(0, from);
+  return [earlier.length ? h("details", {}, h("summary", {}, plural(earlier.length, "earlier message")), conversation({ messages: earlier }, null, null)) : null,
+    conversation({ messages: messages.slice(from) }, completion, fault)];
 }
 
 async function list(page, state, app, redraw) {

@@ -13,11 +13,11 @@ const SECONDS = { h: 3600, d: 86400 };
 
 /** Columns by name: title, width, cell, whether it is there unless chosen otherwise. */
 const COLUMNS = {
-  name: ["Trace", "minmax(120px, 1fr)", (row) => h("span", { class: "status" }, h("i", { class: `dot ${row.status}`, role: "img", "aria-label": row.status.toLowerCase() }), h("span", { class: "clip" }, row.name)), true],
-  input: ["Input", "minmax(160px, 1.8fr)", (row) => row.input_preview, true],
-  output: ["Output", "minmax(160px, 1.8fr)", (row) => h("span", { class: row.status === "ERROR" ? "fail" : "" }, row.output_preview), true],
+  name: ["Trace", "minmax(112px, 1fr)", (row) => h("span", { class: "status" }, h("i", { class: `dot ${row.status}`, role: "img", "aria-label": row.status.toLowerCase() }), h("span", { class: "clip" }, row.name)), true],
+  input: ["Input", "minmax(130px, 1.8fr)", (row) => row.input_preview, true],
+  output: ["Output", "minmax(130px, 1.8fr)", (row) => h("span", { class: row.status === "ERROR" ? "fail" : "" }, row.output_preview), true],
   scores: ["Scores", "64px", (row, scores) => scoreMarks(scores), true],
-  model: ["Model", "minmax(140px, 0.9fr)", (row) => h("span", { title: row.model }, row.model), true],
+  model: ["Model", "minmax(120px, 0.9fr)", (row) => h("span", { title: row.model }, row.model), true],
   took: ["Took", "72px", (row) => duration(row.end_ns && row.end_ns - row.start_ns), true, "n"],
   tokens: ["Tokens", "96px", (row) => tokens(row.input_tokens, row.output_tokens), true, "n"],
   cost: ["Cost", "70px", (row) => money(row.cost_usd), true, "n"],
