@@ -94,10 +94,13 @@ export function more(load) {
 /** Rows of a list that arrow keys and j, k walk along. */
 export function walker(rows) {
   const step = (by) => () => {
-    const all = rows(), at = all.indexOf(document.activeElement.closest("a"));
+    const all = rows();
+    if (!all.length) return false;
+    const at = all.indexOf(document.activeElement.closest("a"));
     const next = all[Math.min(all.length - 1, Math.max(0, at + by))] ?? all[0];
     next?.focus();
     next?.scrollIntoView({ block: "nearest" });
+    return true;
   };
   return new Map([["j", step(1)], ["k", step(-1)], ["ArrowDown", step(1)], ["ArrowUp", step(-1)]]);
 }

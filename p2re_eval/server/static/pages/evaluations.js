@@ -82,7 +82,7 @@ async function queue(page, state, app, redraw) {
 
 /** What was asked last and answered; whatever came before is a click away. */
 function inShort({ prompt, completion, fault }) {
-  const messages = prompt?.messages ?? [], from = Math.max(0, messages.findLastIndex((one) => one.role === "user")), earlier = messages.slice(0, from);
+  const messages = prompt?.messages ?? [], last = messages.findLastIndex((one) => one.role === "user"), from = last > 2 ? last : 0, earlier = messages.slice(0, from);
   return [earlier.length ? h("details", {}, h("summary", {}, plural(earlier.length, "earlier message")), conversation({ messages: earlier }, null, null)) : null,
     conversation({ messages: messages.slice(from) }, completion, fault)];
 }

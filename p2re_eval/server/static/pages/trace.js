@@ -1,12 +1,11 @@
 // One trace: the viewer, with the ways on and back.
 
 import { get, part, put, remove } from "../api.js";
-import { go, setQuery } from "../app.js";
+import { go, lastList, setQuery } from "../app.js";
 import { h, iconButton } from "../viewer/dom.js";
 import "../viewer/trace.js";
 import { traceSource } from "../source.js";
 import { toast } from "../ui.js";
-import { lastList } from "./traces.js";
 
 export async function show(main, { steps: [id], query, app }) {
   main.className = "whole";
@@ -14,7 +13,6 @@ export async function show(main, { steps: [id], query, app }) {
   const viewer = document.createElement("p2re-trace");
   const source = traceSource(id, { readOnly });
   main.replaceChildren(viewer);
-  app.keys.set("Escape", () => go(lastList.href));
   await viewer.open(source, { tab: query.tab, span: query.span ?? null, other: query.with ?? "" });
   const { trace } = viewer, at = lastList.ids.indexOf(trace.trace_id);
   document.title = `${trace.name} · p2re`;

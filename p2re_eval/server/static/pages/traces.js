@@ -1,7 +1,7 @@
 // The list of traces: filters and search in the address, new ones as they end.
 
 import { address, get } from "../api.js";
-import { setQuery } from "../app.js";
+import { lastList, setQuery } from "../app.js";
 import { count, duration, moment, money, tokens, wholeMoment } from "../viewer/format.js";
 import { button, fill, h, icon } from "../viewer/dom.js";
 import { code, empty, pageHead, problem, walker } from "../ui.js";
@@ -30,9 +30,6 @@ const COLUMNS = {
   source: ["Source", "64px", (row) => row.source, false],
 };
 const WIDE = new Set(["input", "output"]);
-
-/** The ids of the list that was last looked at, for going from trace to trace. */
-export const lastList = { ids: [], href: "/traces" };
 
 /** Where a search found its words, marked, in the place of the beginning of the text. */
 function snippet(name, snippets) {
