@@ -33,7 +33,7 @@ def rescore(
     Scorers, expected answers, thresholds and gates are today's; the answers, and those of judges,
     are the recorded ones: no model is called. The outcome is a new experiment.
     """
-    from p2re_eval.cli.gating import decided, suites_of
+    from p2re_eval.experiments.gating import decided, suites_of
     from p2re_eval.experiments.rescoring import repeats_of
     from p2re_eval.experiments.rescoring import rescore as judge_again
     from p2re_eval.pipeline import Harness, Settings

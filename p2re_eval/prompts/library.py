@@ -72,6 +72,11 @@ class PromptLibrary:
         self._defined[template.name] = template
         return template
 
+    def hold(self, template: PromptTemplate) -> str:
+        """A prompt that is in no file, as ``name@VERSION`` for this library's lifetime."""
+        self._at_revision[template.name, template.version] = template
+        return f"{template.name}@{template.version}"
+
     def names(self) -> list[str]:
         """The names of all prompts, sorted; a file that cannot be read counts by its stem."""
         return sorted({*self._index(), *self._defined})
