@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from p2re_eval.errors import DefinitionError, P2REError, UsageError
+from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.pipeline import Harness, Settings, execute
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.prompts.versions import VersionEntry
@@ -73,20 +74,55 @@ class Project:
 
     def models(self) -> list[str]:
         """The models that the project's own files name: the only ones a request may ask for."""
+        return sorted({one.id for one in self._settings() if one.provider and one.name})
+
+    def _settings(self) -> Iterator[ModelSettings]:
+        """How the project's own files set up their models."""
         templates, _ = self.prompts()
-        found = {one.model.id for one in templates.values() if one.model.provider}
+        yield from (one.model for one in templates.values() if one.model.provider)
         for path in sorted((self.root / "suites").rglob("*.yaml")):
             try:
                 suite = load_suite(path, root=self.root)
             except (P2REError, OSError):
                 continue  # a mistake in a suite is said where suites are run
-            found |= {model.id for model in suite.models if model.provider and model.name}
-        return sorted(found)
+            yield from suite.models
+
+    def take(self, template: PromptTemplate) -> str:
+        """A version that only the database has, as a reference that can be rendered and tried.
+
+        Raises UsageError where it would read a file or call an address that no file of this
+        project names: a database may come from somebody else.
+        """
+        shown = [image for image in _images(template) if "{" not in image]
+        if any(not image.startswith(_OPEN) for image in shown):
+            raise UsageError("this version shows an image by its path; try it from its file")
+        known, own = list(self._settings()), template.model
+        for name in ("base_url", "extra"):
+            value = getattr(own, name)
+            if value and all(value != getattr(one, name) for one in known):
+                what = f"this version sets the model's '{name}' to what no file of this project has"
+                raise UsageError(f"{what}; save it as a file to try it")
+        # Its commit may be of another repository, and all it says is in the version itself.
+        return self._ask(lambda library: library.hold(template.model_copy(update={"commit": None})))
+
+    def gates(self, suites: Sequence[str]) -> dict[str, list[Gate]]:
+        """The gates that these suites have now, by suite; only files of the project are read.
+
+        Raises DefinitionErrors for a suite that cannot be read.
+        """
+        wanted = set(suites)
+        found = {}
+        for path in sorted((self.root / "suites").rglob("*.yaml")):
+            if path.relative_to(self.root).as_posix() in wanted:
+                suite = load_suite(path, root=self.root)
+                found[suite.path] = [parse_gate(spec) for spec in suite.gates]
+        return found
 
     def try_out(self, reference: str, inputs: dict[str, JSON], models: Sequence[str]) -> list[str]:
         """The ids of one recorded run a model. Raises what is wrong before any model is called."""
         allowed = self.models()
-        for model in models:
+        own = self.prompt(reference).model.id
+        for model in models or ([own] if own else []):
             if model not in allowed:
                 what = f"'{model}' is named by no prompt or suite of this project"
                 raise UsageError(f"{what}; try one of {', '.join(allowed) or 'none'}")
@@ -132,16 +168,21 @@ def _suite(reference: str, inputs: dict[str, JSON], model: str | None) -> Suite:
 
 def refuse_paths(template: PromptTemplate, inputs: dict[str, JSON]) -> None:
     """A prompt's image may be a path; one that comes with a request never is."""
-    shown = [
-        part.image
-        for message in template.messages
-        if not isinstance(message.content, str)
-        for part in message.content
-        if part.image is not None and "{" in part.image
-    ]
+    shown = [image for image in _images(template) if "{" in image]
     for name, value in inputs.items():
         used = any(name in image for image in shown)
         if used and not (isinstance(value, str) and value.startswith(_OPEN)):
             raise UsageError(f"the image '{name}' must be an address or a data: URI, not a path")
     if shown and template.inputs and any("{%" in image for image in shown):
         raise UsageError("the images of this prompt are computed; try it on the command line")
+
+
+def _images(template: PromptTemplate) -> list[str]:
+    """The images of its messages as they are written."""
+    return [
+        part.image
+        for message in template.messages
+        if not isinstance(message.content, str)
+        for part in message.content
+        if part.image is not None
+    ]

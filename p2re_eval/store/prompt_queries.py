@@ -134,6 +134,11 @@ def read_template(connection: sqlite3.Connection, version: VersionRow) -> Prompt
     return record_of(PromptTemplate, unpacked(body[0]))
 
 
+def labels_now(connection: sqlite3.Connection, name: str, path: Path) -> dict[str, int]:
+    """The labels of a prompt and the number of each one's version. Raises NoSuchRecord."""
+    return _labels_now(connection, _template(connection, name, path))
+
+
 def label_history(
     connection: sqlite3.Connection, name: str, path: Path, label: str | None = None
 ) -> list[LabelMove]:

@@ -1,27 +1,27 @@
 """The one gate that every text passes on its way to the disk.
 
-Secrets are taken out by default (:mod:`p2re_eval.store.secret_shapes`); ``P2RE_REDACT`` adds a
-regular expression of the user's, a hook may do more, and ``P2RE_REDACT_DEFAULTS=off`` turns the
-shapes off.
+Secrets are taken out by default (:mod:`p2re_eval.store.secret_shapes`); the user's own patterns
+(:mod:`p2re_eval.store.redaction_rules`) and a hook may do more, and ``P2RE_REDACT_DEFAULTS=off``
+turns the shapes off.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
-from p2re_eval.errors import UsageError
 from p2re_eval.records import JSON, Message, ModelSettings, RenderedPrompt
 from p2re_eval.records.base import Role
 from p2re_eval.store.payloads import Text
-from p2re_eval.store.secret_shapes import Secrets, note, value_of_key
+from p2re_eval.store.redaction_rules import own_rules
+from p2re_eval.store.secret_shapes import Secrets, value_of_key
 
 Redact: TypeAlias = Callable[[str], str]
 """Takes one text as the user knows it (never its JSON form) and gives what may be stored."""
@@ -46,13 +46,18 @@ class Redaction:
         environ = os.environ if environ is None else environ
         off = environ.get("P2RE_REDACT_DEFAULTS", "").lower() in {"off", "0", "no", "false"}
         self._secrets = None if off else Secrets(environ)
-        self._own = _own_pattern(environ)
+        self._own = own_rules(environ, Path.cwd())
         self._hook = redact
-        self._must_look = redact is not None or self._own is not None
+        self._must_look = redact is not None or bool(self._own)
         # Instructions, settings and attributes come again and again.
         self._seen = lru_cache(maxsize=2048)(self._look)
         self._heads: dict[tuple[str, str | None, int], tuple[ModelSettings, Text]] = {}
         self._heard = lru_cache(maxsize=2048)(self._listen)
+
+    @property
+    def hooked(self) -> bool:
+        """Whether somebody's own function sees every text, and should see it once."""
+        return self._hook is not None
 
     def text(self, text: str | None) -> str | None:
         """A text column; lone surrogates, which UTF-8 cannot hold, are written as ``\\udXXX``."""
@@ -82,6 +87,10 @@ class Redaction:
     def record(self, record: BaseModel, *, exclude: set[str] | None = None) -> str:
         """A record's JSON text without its defaults."""
         return self._dump(record, exclude_defaults=True, exclude=exclude)[0]
+
+    def whole(self, record: BaseModel, *, exclude: Any = None) -> str:
+        """A record's JSON text with everything that reading it back needs."""
+        return self._dump(record, exclude=exclude)[0]
 
     def head(self, prompt: RenderedPrompt) -> Text:
         """What a prompt is beside its messages and variables: the same for all cases of a suite,
@@ -141,10 +150,10 @@ class Redaction:
 
     def clean_text(self, text: str) -> str:
         """A text without secrets."""
-        if self._secrets is not None:
+        if self._secrets is not None and self._secrets.suspects(text):
             text = self._secrets.replaced(text)
-        if self._own is not None:
-            text = self._own.sub(note("by P2RE_REDACT"), text)
+        for rule in self._own:
+            text = rule.replaced(text)
         return text if self._hook is None else self._hook(text)
 
     def _clean_under(self, name: JSON, value: JSON) -> JSON:
@@ -170,17 +179,6 @@ class Redaction:
         except PydanticSerializationError:
             pass  # a lone surrogate, or something that only str() can write: the slow way
         return _dumps(self.clean(record.model_dump(**options))), False
-
-
-def _own_pattern(environ: Mapping[str, str]) -> re.Pattern[str] | None:
-    pattern = environ.get("P2RE_REDACT")
-    if not pattern:
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        what = f"P2RE_REDACT is no regular expression: {error}; correct it, or unset it"
-        raise UsageError(what) from None
 
 
 def _dumps(value: JSON) -> str:

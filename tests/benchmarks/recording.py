@@ -2,10 +2,10 @@
 
     python tests/benchmarks/recording.py [RUNS]
 
-Each run is begun and waited for, ended, and given a result with two evaluations, which is waited for
-too: three writes, in transactions shared with the other 49. The making of the records does not count;
-the loop that drives it is measured alone first and taken off. CPU is that of the whole process, as
-the writer's thread shares the interpreter with the caller.
+Each run is begun and waited for, ended, and given a result with two evaluations, which is waited
+for too: three writes, in transactions shared with the other 49. The making of the records does not
+count; the loop that drives it is measured alone first and taken off. CPU is that of the whole
+process, as the writer's thread shares the interpreter with the caller.
 """
 
 from __future__ import annotations

@@ -172,3 +172,17 @@ def test_half_a_character_is_shown_as_an_escape(served: Any, record: Any) -> Non
     assert b"\\ud83d" in head.body
     assert served.get(f"/traces/{trace_id}/export").status == 200
     assert served.get("/traces").status == 200
+
+
+def test_two_traces_are_compared(served: Any, record: Any) -> None:
+    before, after = record.trace("account"), record.trace("billing", asked="I was charged once.")
+    record.evaluation(before, passed=False)
+    record.evaluation(after, passed=True)
+    found = served.get(f"/traces/compare?a={before.trace_id}&b={after.trace_id}").json
+    assert (found["before"]["trace_id"], found["after"]["name"]) == (before.trace_id, "route")
+    assert [one["presence"] for one in found["messages"]] == ["same", "changed"]
+    assert found["answer"]["before"] == [{"text": "account", "changed": True}]
+    (equals,) = found["evaluations"]
+    assert (equals["name"], equals["flipped"]) == ("equals", True)
+    assert served.get(f"/traces/compare?a={before.trace_id}&b=ffff").status == 404
+    assert served.get(f"/traces/compare?a={before.trace_id}").status == 422
