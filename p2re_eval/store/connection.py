@@ -80,7 +80,7 @@ def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection
         timeout=busy_timeout_s,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=256,
+        cached_statements=512,
     )
     connection.create_function("message_text", 1, message_text, deterministic=True)
     connection.create_function("histogram_add", 2, add_histograms, deterministic=True)
