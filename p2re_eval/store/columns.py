@@ -94,7 +94,7 @@ class Update:
         return known
 
 
-def _bunches(rows: Sequence[list[object]]) -> Iterator[Sequence[list[object]]]:
+def _bunches(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
     done = 0
     for size in _MANY:
         while len(rows) - done >= size:
@@ -102,13 +102,24 @@ def _bunches(rows: Sequence[list[object]]) -> Iterator[Sequence[list[object]]]:
             done += size
 
 
-def _by_shape(rows: Iterable[_Row]) -> dict[_Shape, list[list[object]]]:
-    """Rows without what they lack, by what that is."""
-    shapes: dict[_Shape, list[list[object]]] = {}
-    for row in rows:
-        shape = tuple([value is None for value in row])
-        alike = shapes.get(shape)
-        if alike is None:
-            alike = shapes[shape] = []
-        alike.append([value for value in row if value is not None])
-    return shapes
+def _by_shape(rows: Sequence[_Row]) -> dict[_Shape, list[_Row]]:
+    """Rows without what they lack, by what that is. Most columns are all there or all lacking,
+    which is told without looking at them row by row."""
+    values = list(zip(*rows, strict=True))
+    lacking = [not all(column) and [value is None for value in column] for column in values]
+    mixed = [one for one in lacking if one and False in one and True in one]
+    if mixed:
+        alike: dict[_Shape, list[_Row]] = {}
+        for row, shape in zip(rows, zip(*mixed, strict=True), strict=True):
+            alike.setdefault(shape, []).append(row)
+        return {key: some for group in alike.values() for key, some in _by_shape(group).items()}
+    shape = tuple([bool(one and one[0]) for one in lacking])
+    there = [_easy(column) for column, lacks in zip(values, shape, strict=True) if not lacks]
+    return {shape: list(zip(*there, strict=True))}
+
+
+def _easy(column: _Row) -> Sequence[object]:
+    """The same values as ``sqlite3`` takes them soonest: it asks around about bytes, too."""
+    if type(column[0]) is not bytes:
+        return column
+    return [bytearray(value) if isinstance(value, bytes) else value for value in column]

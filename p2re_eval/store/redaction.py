@@ -75,7 +75,7 @@ class Redaction:
 
     def json(self, value: JSON) -> str | None:
         """JSON text, or None for a value that says nothing (None, an empty list or mapping)."""
-        if value is None or value in ({}, [], ()):
+        if value is None or (not value and value in ({}, [], ())):
             return None
         if isinstance(value, BaseModel):
             return self.record(value)

@@ -31,8 +31,9 @@ def keep_prompt(transaction: Transaction, asked: Asked) -> int:
     known = transaction.memory.prompts.get(asked.name)
     if known is not None:
         return known
-    look_up(transaction, asked.texts)
     blobs = transaction.memory.blobs
+    if any(text.name not in blobs and text.name not in transaction.absent for text in asked.texts):
+        look_up(transaction, asked.texts)
     old = all(text.name in blobs for text in asked.texts)
     row = _find(transaction, "prompts", [asked.name]).get(asked.name) if old else None
     if row is None:
@@ -49,9 +50,10 @@ def keep_prompt(transaction: Transaction, asked: Asked) -> int:
 def keep_text(transaction: Transaction, text: Text) -> int:
     """The id of the blob that holds this text, made if it is new."""
     blobs = transaction.memory.blobs
-    if text.name not in blobs:
-        look_up(transaction, [text])
     row = blobs.get(text.name)
+    if row is None and text.name not in transaction.absent:
+        look_up(transaction, [text])
+        row = blobs.get(text.name)
     if row is None:
         row = blobs[text.name] = transaction.new_id("blobs")
         transaction.add(_INSERT_BLOB, (row, text.name, packed(text.content)))
