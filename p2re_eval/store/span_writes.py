@@ -17,6 +17,7 @@ from p2re_eval.store.trace_writes import (
     join_session,
     keep_exposures,
     keep_root,
+    not_before,
     remove_response,
     trace_values,
 )
@@ -156,7 +157,8 @@ def _is_news(transaction: Transaction, known: _Known, span: Span) -> bool:
         return True
     if span.end_ns is None:
         return False
-    return (span.end_ns, transaction.redaction.json(span.attributes)) != tuple(found)
+    end_ns = not_before(span.start_ns, span.end_ns)
+    return (end_ns, transaction.redaction.json(span.attributes)) != tuple(found)
 
 
 def _join(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:

@@ -141,6 +141,11 @@ def _contents(transaction: Transaction, trace: Trace, *, asked: bool) -> Content
     return contents
 
 
+def not_before(start_ns: int, end_ns: int | None) -> int | None:
+    """An end: where a clock was set back in between, nothing has taken less than no time."""
+    return end_ns if end_ns is None or end_ns >= start_ns else start_ns
+
+
 def insert_trace(
     transaction: Transaction, trace: Trace, contents: Contents | None = None
 ) -> TraceState:
@@ -189,7 +194,7 @@ def _ending(transaction: Transaction, trace: Trace, answer: Answer) -> tuple[obj
     return (
         trace.status,
         trace.start_ns,
-        trace.end_ns,
+        not_before(trace.start_ns, trace.end_ns),
         model,
         trace.attempts,
         *tokens_and_cost,
@@ -262,7 +267,7 @@ def add_span(
             span.status,
             span.status_message and redaction.text(span.status_message),
             span.start_ns,
-            span.end_ns,
+            not_before(span.start_ns, span.end_ns),
             redaction.json(span.attributes),
             prompt,
             key_column(span.run_key),
