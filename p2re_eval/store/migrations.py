@@ -14,6 +14,7 @@ from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarant
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.online_tables import add_online_experiments
+from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
 from p2re_eval.store.steps.sync_ledger import add_sync_ledger
 from p2re_eval.store.steps.texts_nearby import find_texts_nearby
@@ -38,6 +39,7 @@ STEPS: tuple[Step, ...] = (
     add_online_experiments,
     add_sync_ledger,
     find_texts_nearby,
+    remember_pruned_traces,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
