@@ -116,7 +116,9 @@ def test_a_version_of_the_database_alone_is_tried_as_it_was_recorded(
     body = {"inputs": {"ticket": "I was charged."}, "version": version}
     rendered = shown.post(f"/prompts/{name}/render", body).json
     assert rendered["messages"][0]["content"] == "Judge this: I was charged."
-    (trace_id,) = shown.post(f"/prompts/{name}/try", body).json["trace_ids"]
+    tried = shown.post(f"/prompts/{name}/try", body)
+    assert tried.status == 200, tried.json
+    (trace_id,) = tried.json["trace_ids"]
     trace = shown.get(f"/traces/{trace_id}").json["trace"]
     assert trace["completion"]["text"] == "billing"
     assert trace["prompt"]["version"] == version
