@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from p2re_eval.errors import DefinitionError, P2REError, UsageError
+from p2re_eval.errors import (
+    DefinitionError,
+    DefinitionErrors,
+    GitError,
+    P2REError,
+    UsageError,
+)
 from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.pipeline import Harness, Settings, execute
 from p2re_eval.prompts.library import PromptLibrary
@@ -64,6 +70,8 @@ class Project:
 
         def rendered(library: PromptLibrary) -> RenderedPrompt:
             template = library.get(reference)
+            if "@" in reference:
+                self._refuse_reaching(template)
             refuse_paths(template, inputs)
             problems = library.check_inputs(template, inputs)
             if problems:
@@ -87,23 +95,29 @@ class Project:
                 continue  # a mistake in a suite is said where suites are run
             yield from suite.models
 
-    def take(self, template: PromptTemplate) -> str:
-        """A version that only the database has, as a reference that can be rendered and tried.
-
-        Raises UsageError where it would read a file or call an address that no file of this
-        project names: a database may come from somebody else.
-        """
-        shown = [image for image in _images(template) if "{" not in image]
-        if any(not image.startswith(_OPEN) for image in shown):
-            raise UsageError("this version shows an image by its path; try it from its file")
+    def _refuse_reaching(self, template: PromptTemplate) -> None:
+        """Raises UsageError where a version of the database alone would read a file or call an
+        address that no file of this project names: a database may come from somebody else."""
+        images = [one for one in _images(template) if "{" not in one and not one.startswith(_OPEN)]
         known, own = list(self._settings()), template.model
-        for name in ("base_url", "extra"):
-            value = getattr(own, name)
-            if value and all(value != getattr(one, name) for one in known):
-                what = f"this version sets the model's '{name}' to what no file of this project has"
-                raise UsageError(f"{what}; save it as a file to try it")
-        # Its commit may be of another repository, and all it says is in the version itself.
-        return self._ask(lambda library: library.hold(template.model_copy(update={"commit": None})))
+        strange = [
+            name
+            for name in ("base_url", "extra")
+            if (value := getattr(own, name)) and all(value != getattr(one, name) for one in known)
+        ]
+        if not (images or strange) or self._in_git(template):
+            return
+        if images:
+            raise UsageError("this version shows an image by its path; try it from its file")
+        what = f"this version sets the model's '{strange[0]}' to what no file of this project has"
+        raise UsageError(f"{what}; save it as a file to try it")
+
+    def _in_git(self, template: PromptTemplate) -> bool:
+        try:
+            entries = self.history(template.name)
+        except (GitError, DefinitionError, DefinitionErrors):
+            return False
+        return any(entry.version == template.version for entry in entries)
 
     def gates(self, suites: Sequence[str]) -> dict[str, list[Gate]]:
         """The gates that these suites have now, by suite; only files of the project are read.
@@ -121,7 +135,10 @@ class Project:
     def try_out(self, reference: str, inputs: dict[str, JSON], models: Sequence[str]) -> list[str]:
         """The ids of one recorded run a model. Raises what is wrong before any model is called."""
         allowed = self.models()
-        own = self.prompt(reference).model.id
+        template = self.prompt(reference)
+        if "@" in reference:
+            self._refuse_reaching(template)
+        own = template.model.id
         for model in models or ([own] if own else []):
             if model not in allowed:
                 what = f"'{model}' is named by no prompt or suite of this project"

@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field
 from p2re_eval.records import Evaluation, EvaluationKind, Score
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
 from p2re_eval.server.backend import Reading, Writing, answer
-from p2re_eval.server.problems import ApiRoute
+from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.evaluations import Feedback
 from p2re_eval.service.judging import JudgeAgreement
 from p2re_eval.store.evaluation_queries import EvaluationFilter, PastEvaluation
 
-router = APIRouter(prefix="/evaluations", tags=["evaluations"], route_class=ApiRoute)
+router = APIRouter(prefix="/evaluations", tags=["evaluations"], route_class=RecordRoute)
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
