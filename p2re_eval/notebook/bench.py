@@ -232,7 +232,13 @@ def project_root(start: Path) -> Path:
     return start
 
 
-def new_experiment(name: str, *, suites: tuple[str, ...] = (), planned: int = 0) -> Experiment:
+def new_experiment(
+    name: str,
+    *,
+    suites: tuple[str, ...] = (),
+    planned: int = 0,
+    settings: Mapping[str, JSON] | None = None,
+) -> Experiment:
     """An experiment that begins now."""
     now_ns = SystemClock().now_ns()
     return Experiment(
@@ -241,6 +247,7 @@ def new_experiment(name: str, *, suites: tuple[str, ...] = (), planned: int = 0)
         started_ns=now_ns,
         suites=suites,
         planned=planned,
+        settings=dict(settings or {}),
     )
 
 

@@ -24,7 +24,8 @@ VERDICTS: Mapping[str, bool | None] = {"good": True, "bad": False}
 
 def experiment(reference: str = "latest", *, at: Workbench | None = None) -> StoredExperiment:
     """A recorded experiment by its id, the beginning of it, or ``latest``. Raises NoSuchRecord."""
-    return StoredExperiment((at or workbench()).store, reference)
+    bench = at or workbench()
+    return StoredExperiment(bench.store, reference, root=bench.root)
 
 
 class Traces(Sequence[Trace]):

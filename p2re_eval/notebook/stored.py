@@ -24,17 +24,21 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+SUITE_TEXT = "suite_text"
+"""Under what name of its settings an experiment of a notebook keeps its suite."""
+
+
 class StoredExperiment:
     """An experiment of the database, by its id, the beginning of it, or ``latest``.
 
-    Raises NoSuchRecord.
+    ``root`` is where relative paths of suites begin. Raises NoSuchRecord.
     """
 
     def __init__(
-        self, store: Store, experiment_id: str = "latest", *, suite_text: str | None = None
+        self, store: Store, experiment_id: str = "latest", *, root: Path | None = None
     ) -> None:
         self._store = store
-        self._suite_text = suite_text
+        self._root = root or Path()
         self.record: Experiment = store.read_experiment(experiment_id)
 
     @property
@@ -68,7 +72,11 @@ class StoredExperiment:
     def compare(self, before: StoredExperiment | str, *, confidence: float = 0.95) -> Compared:
         """This experiment beside an older one, paired case by case: flips, differences with their
         intervals, and what else changed. Raises NoSuchRecord."""
-        older = StoredExperiment(self._store, before) if isinstance(before, str) else before
+        older = (
+            StoredExperiment(self._store, before, root=self._root)
+            if isinstance(before, str)
+            else before
+        )
         sides = (recorded(one._store, one.record) for one in (older, self))
         return Compared(compare(*sides, confidence=confidence))
 
@@ -87,16 +95,17 @@ class StoredExperiment:
         return to_polars(result_rows(self.results))
 
     def to_suite(self, path: Path | str, *, overwrite: bool = False) -> Path:
-        """Write the suite that made this experiment as a file that ``pytest --p2re`` runs.
+        """Write the suite that made this experiment as a file that ``pytest --p2re`` runs; the path
+        is relative to the project's folder.
 
-        Scorers that are Python functions stay behind: name them as ``module:function``. Raises
-        UsageError when the experiment was not made by ``evaluate`` in this kernel, or the file
-        is there already.
+        Scorers that are Python functions stay behind, and the file says so. Raises UsageError when
+        the experiment was not made by ``evaluate``, or the file is there already.
         """
-        if self._suite_text is None:
-            what = "this experiment was read from the database, which keeps no suite; "
-            raise UsageError(what + "evaluate(...) in this kernel first")
-        return write_new(Path(path), self._suite_text, overwrite=overwrite)
+        text = self.record.settings.get(SUITE_TEXT)
+        if not isinstance(text, str):
+            what = "this experiment was not made by evaluate(...): its suite is already a file, "
+            raise UsageError(what + f"{', '.join(self.record.suites) or 'or it had none'}")
+        return write_new(self._root / path, text, overwrite=overwrite)
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size().columns
