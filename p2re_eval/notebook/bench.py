@@ -17,6 +17,7 @@ from p2re_eval.records import (
     JSON,
     Case,
     Completion,
+    Evaluation,
     Experiment,
     ModelSettings,
     PromptTemplate,
@@ -55,6 +56,11 @@ class Answer:
 
     def __repr__(self) -> str:
         return self.text
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        from p2re_eval.notebook.drawing import trace_bundle
+
+        return {**trace_bundle(self.trace), "text/plain": self.text}
 
 
 class Workbench:
@@ -178,6 +184,14 @@ class _Kernel:
     """The kernel's own workbench; a new one after :func:`use`."""
 
     current: Workbench | None = None
+
+
+def evaluations_of(trace: Trace) -> tuple[Evaluation, ...]:
+    """What the kernel's own database has about a trace; nothing before it was opened."""
+    bench = _Kernel.current
+    if bench is None or not bench.harness.used:
+        return ()
+    return tuple(bench.store.evaluations(trace.trace_id))
 
 
 def workbench() -> Workbench:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
 
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, workbench
-from p2re_eval.notebook.pages import table, trace_page
+from p2re_eval.notebook.drawing import Bundle, trace_bundle
+from p2re_eval.notebook.pages import table
 from p2re_eval.notebook.stored import StoredExperiment
 from p2re_eval.quantities import UNKNOWN, duration_text, money_text
 from p2re_eval.records import Evaluation, Result, Trace
 from p2re_eval.service import Service
 from p2re_eval.service.evaluations import Feedback
 from p2re_eval.store import TraceRow
-from p2re_eval.viewer import trace_page as viewer_page
 
 VERDICTS: Mapping[str, bool | None] = {"good": True, "bad": False}
 
@@ -102,38 +101,26 @@ class Traces(Sequence[Trace]):
 
 
 class Viewed:
-    """A trace in the viewer of the web app, in a frame that can reach nothing; its messages alone
-    where frames are not shown."""
+    """A trace with what was said about it, in the viewer of the web app."""
 
-    def __init__(self, trace: Trace, page: str) -> None:
-        self._trace, self._page = trace, page
+    def __init__(self, trace: Trace, evaluations: Sequence[Evaluation]) -> None:
+        self.trace, self.evaluations = trace, tuple(evaluations)
 
     def __repr__(self) -> str:
-        return f"trace {self._trace.trace_id[:12]}: {self._trace.name}"
+        return f"trace {self.trace.trace_id[:12]}: {self.trace.name}"
 
-    def _repr_html_(self) -> str:
-        frame = (
-            f'<iframe title="trace {self._trace.trace_id[:12]}" sandbox="allow-scripts" '
-            f'style="width:100%;height:32em;border:1px solid rgba(128,128,128,.5)" '
-            f'srcdoc="{escape(self._page)}"></iframe>'
-        )
-        plain = f"<details><summary>as text</summary>{trace_page(self._trace)}</details>"
-        return frame + plain
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return trace_bundle(self.trace, self.evaluations)
 
 
 def view(trace: Trace | Answer | str, *, at: Workbench | None = None) -> Viewed:
-    """Show a trace in the viewer: tree, waterfall and conversation. Raises NoSuchRecord."""
+    """Show a trace in the viewer: tree, waterfall, conversation and what was said about it.
+
+    A text is its id or the beginning of it. Raises NoSuchRecord.
+    """
     service = Service((at or workbench()).store)
-    head = service.looking.head(trace if isinstance(trace, str) else trace_id_of(trace))
-    whole = service.traces.get(head.trace.trace_id).trace
-    shown = head.model_dump(mode="json")
-    page = viewer_page(
-        json.dumps({**shown.pop("trace"), **shown}),
-        title=whole.name,
-        spans={one.span_id: json.dumps(one.model_dump(mode="json")) for one in whole.spans},
-        tree_json=json.dumps(service.looking.tree(whole.trace_id).model_dump(mode="json")),
-    )
-    return Viewed(whole, page)
+    found = service.traces.get(trace if isinstance(trace, str) else trace_id_of(trace))
+    return Viewed(found.trace, found.evaluations)
 
 
 class Labels:
