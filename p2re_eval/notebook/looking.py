@@ -6,17 +6,22 @@ import getpass
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
+from typing import TYPE_CHECKING
 
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, workbench
-from p2re_eval.notebook.drawing import Bundle, trace_bundle
-from p2re_eval.notebook.pages import table
+from p2re_eval.notebook.drawing import Bundle, live, trace_bundle
+from p2re_eval.notebook.pages import table, trace_page
+from p2re_eval.notebook.progress import in_notebook
 from p2re_eval.notebook.stored import StoredExperiment
 from p2re_eval.quantities import UNKNOWN, duration_text, money_text
 from p2re_eval.records import Evaluation, Result, Trace
 from p2re_eval.service import Service
 from p2re_eval.service.evaluations import Feedback
 from p2re_eval.store import TraceRow
+
+if TYPE_CHECKING:
+    from p2re_eval.notebook.browser import TraceBrowser
 
 VERDICTS: Mapping[str, bool | None] = {"good": True, "bad": False}
 
@@ -43,7 +48,7 @@ class Traces(Sequence[Trace]):
         at: Workbench | None = None,
     ) -> None:
         self._bench = at or workbench()
-        self._query, self._limit = query, limit
+        self._query, self._limit, self._cursor = query, limit, cursor
         service = Service(self._bench.store)
         if query:
             hits = service.traces.search(query, limit=limit, cursor=cursor)
@@ -78,6 +83,22 @@ class Traces(Sequence[Trace]):
 
     def __repr__(self) -> str:
         return "\n".join("  ".join(cells) for cells in self._cells()) or "no traces"
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        still = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        return {**live(self.browser()), **still} if in_notebook() else still
+
+    def browser(self) -> TraceBrowser:
+        """The same as a widget: filters, pages, and the viewer for the trace that is chosen.
+
+        Raises MissingExtra where anywidget is not installed.
+        """
+        from p2re_eval.notebook.browser import TraceBrowser
+
+        service = Service(self._bench.store)
+        return TraceBrowser(
+            service, query=self._query or "", limit=self._limit, cursor=self._cursor
+        )
 
     def _repr_html_(self) -> str:
         headers = ["trace", "started", "prompt", "model", "status", "took", "cost"]
@@ -138,9 +159,14 @@ class Labels:
         labels: Mapping[str, bool | None],
         annotator: str,
     ) -> None:
-        self._service, self._traces, self._name = service, traces, name
-        self.labels, self._annotator = labels, annotator
+        self._service, self._traces = service, traces
+        self.name, self.labels, self.annotator = name, labels, annotator
         self.position = 0
+
+    @property
+    def count(self) -> int:
+        """How many traces there are to judge."""
+        return len(self._traces)
 
     @property
     def current(self) -> Trace | None:
@@ -164,8 +190,8 @@ class Labels:
         given = self._service.evaluations.annotate(
             Feedback(
                 trace_id=trace.trace_id,
-                annotator=self._annotator,
-                name=self._name,
+                annotator=self.annotator,
+                name=self.name,
                 label=label,
                 passed=self.labels[label],
                 note=note or None,
@@ -183,12 +209,14 @@ class Labels:
         self.position = max(self.position - 1, 0)
 
     def __repr__(self) -> str:
-        return f"labels '{self._name}' by {self._annotator}: {self.progress}"
+        return f"labels '{self.name}' by {self.annotator}: {self.progress}"
 
-    def _ipython_display_(self) -> None:
-        from p2re_eval.notebook.widgets import show_labels
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from p2re_eval.notebook.widgets import LabelForm
 
-        show_labels(self)
+        still = "" if self.current is None else trace_page(self.current)
+        drawn = {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>{still}"}
+        return {**live(LabelForm(self).whole), **drawn}
 
 
 def annotate(

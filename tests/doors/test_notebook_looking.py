@@ -63,7 +63,7 @@ def test_traces_are_searched_as_on_the_command_line(bench: Workbench) -> None:
 def test_a_trace_is_shown_in_the_viewer_that_can_reach_nothing(bench: Workbench) -> None:
     """A sandboxed frame with the component inside; the messages as text beside it."""
     answer = bench.run("route", ticket="charged </iframe><script>alert(1)</script>")
-    html = view(answer, at=bench)._repr_html_()
+    html = view(answer, at=bench)._repr_mimebundle_()["text/html"]
     assert 'sandbox="allow-scripts"' in html
     assert "p2re-trace" in html
     assert html.count("</iframe>") == 1
