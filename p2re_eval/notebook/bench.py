@@ -88,6 +88,9 @@ class Workbench:
         self.harness = Harness(settings, experiment=new_experiment(NOTEBOOK))
         self._runs = 0
 
+    def __repr__(self) -> str:
+        return f"project {self.root}, recorded in {self.harness.settings.db_path}"
+
     @property
     def library(self) -> PromptLibrary:
         """The project's prompts, and those defined in cells."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from p2re_eval.quantities import UNKNOWN, count_text, duration_text, money_text
 from p2re_eval.records import PromptTemplate, Record, RenderedPrompt, Suite, Trace
 from p2re_eval.results import answer_text
@@ -61,7 +63,11 @@ def suite_text(suite: Suite) -> str:
 def facts(record: Record) -> list[tuple[str, str]]:
     """What a record says, a name and a text each; what is absent is left out."""
     given = record.model_dump(mode="json", exclude_defaults=True)
-    return [(name, _fact(value)) for name, value in given.items() if value not in (None, [], {})]
+    return [
+        (name.removesuffix("_ns"), _fact(name, value))
+        for name, value in given.items()
+        if value not in (None, [], {})
+    ]
 
 
 def facts_text(record: Record) -> str:
@@ -70,7 +76,11 @@ def facts_text(record: Record) -> str:
     return "\n".join([type(record).__name__, *("  " + line for line in lines)])
 
 
-def _fact(value: object) -> str:
+def _fact(name: str, value: object) -> str:
+    if isinstance(value, int) and name.endswith("duration_ns"):
+        return duration_text(value)
+    if isinstance(value, int) and name.endswith("_ns"):
+        return datetime.fromtimestamp(value / 1e9).isoformat(" ", "seconds")
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= _LONGEST_FACT else text[:_LONGEST_FACT] + " ..."
 

@@ -79,7 +79,9 @@ class PlaygroundForm:
             self._button("Show the change", self.show_change),
             self._button("Write this version", self.write),
         )
-        inside = w.VBox([self.text, buttons, self.change], layout={"overflow": "visible"})
+        inside = w.VBox(
+            [self.text, buttons, self.change], layout={"overflow": "visible", "grid_gap": "10px"}
+        )
         return w.Accordion(children=[inside], titles=("Edit the prompt file",), selected_index=None)
 
     def _button(self, text: str, act: Callable[[], None], style: str = "") -> w.Button:

@@ -1,7 +1,7 @@
 // The record in a notebook's cell: filters, a page of traces, and the one that was chosen.
 
 import { button, fill, h } from "./dom.js";
-import { duration, money, moment, tokens, wholeMoment } from "./format.js";
+import { duration, money, moment, plural, tokens, wholeMoment } from "./format.js";
 
 const FILTERS = { status: "Any status", prompt: "Any prompt", model: "Any model" };
 
@@ -53,9 +53,7 @@ class Browser {
   }
 
   search() {
-    this.query = this.box.value.trim();
-    this.cursors = [null];
-    return this.load();
+    return this.load(this.box.value.trim(), [null]);
   }
 
   filter(name, value) {
@@ -64,14 +62,15 @@ class Browser {
   }
 
   turn(by) {
-    if (by > 0) this.cursors.push(this.next);
-    else this.cursors.pop();
-    return this.load();
+    return this.load(this.query, by > 0 ? [...this.cursors, this.next] : this.cursors.slice(0, -1));
   }
 
-  async load() {
+  /** A search with a mistake leaves everything as it was. */
+  async load(query, cursors) {
     try {
-      this.show(await this.ask("page", { query: this.query, filters: this.filters, cursor: this.cursors.at(-1) }));
+      const page = await this.ask("page", { query, filters: this.filters, cursor: cursors.at(-1) });
+      Object.assign(this, { query, cursors });
+      this.show(page);
     } catch (error) {
       this.fault.hidden = false;
       this.fault.textContent = error.message;
@@ -85,7 +84,7 @@ class Browser {
     this.older.disabled = this.next === null;
     fill(this.body, ...page.items.map((item) => this._row(item)));
     const place = this.cursors.length > 1 ? `page ${this.cursors.length}` : "the newest";
-    this.said.textContent = page.items.length ? `${page.items.length} traces, ${place}${page.note ? `. ${page.note}` : ""}` : page.note || "No trace matches.";
+    this.said.textContent = page.items.length ? `${plural(page.items.length, "trace")}, ${place}${page.note ? `. ${page.note}` : ""}` : page.note || "No trace matches.";
   }
 
   _row({ row, scores }) {
@@ -129,18 +128,9 @@ function marks(scores) {
   return scores.length ? h("span", { class: "p2re-marks", role: "img", "aria-label": said, title: said }, ...scores.slice(0, 7).map((one) => h("i", { class: tone(one) }))) : null;
 }
 
-/** A front end says by its page whether it is dark; what it does not say is left to the system. */
-function scheme() {
-  const { dataset, classList } = document.body;
-  if (dataset.jpThemeLight) return dataset.jpThemeLight === "true" ? "light" : "dark";
-  if (classList.contains("vscode-dark") || classList.contains("vscode-high-contrast")) return "dark";
-  return classList.contains("vscode-light") ? "light" : "light dark";
-}
-
 export default {
   render({ model, el }) {
     el.classList.add("p2re-browser");
-    el.style.colorScheme = scheme();
     const shown = new Browser(model, el);
     el.addEventListener("keydown", (event) => event.stopPropagation());  // the notebook's own keys are not meant
     return () => shown.waiting.clear();

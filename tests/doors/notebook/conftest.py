@@ -175,3 +175,14 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.2)
     pytest.fail(f"JupyterLab did not answer: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def open_shot() -> Callable[[Any, str], None]:
+    """A whole page as a picture, for a person to look at."""
+
+    def shot(page: Any, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True)
+
+    return shot

@@ -180,3 +180,27 @@ def test_traces_are_browsed_filtered_and_opened(open_notebook: Any, project: Pat
         (row,) = [one for one in store.list_traces() if "ticket 5" in one.input_preview]
         (said,) = store.evaluations(row.trace_id)
     assert (said.kind, said.score.passed, said.score.explanation) == ("HUMAN", True, "fine")
+
+
+def test_what_is_drawn_follows_the_theme_and_outlives_the_kernel(
+    open_notebook: Any, project: Path
+) -> None:
+    """The browser is dark in a dark JupyterLab; the viewer of a trace, once drawn, needs no
+    kernel."""
+    cells = [SETUP + "\nuse(db='dark.db')", "run('echo', text='Good night')", "Traces()"]
+    notebook = open_notebook("dark.ipynb", cells)
+    page = notebook.page
+    page.wait_for_selector(".p2re-browser tbody tr")
+    page.evaluate(
+        "theme => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }",
+        "JupyterLab Dark",
+    )
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    frame = page.frame_locator(".jp-OutputArea iframe")
+    frame.get_by_role("tab", name="JSON").click()
+    frame.locator(".json:has-text('Good night')").wait_for()
+    frame.get_by_role("tab", name="Conversation").click()
+    notebook.shot("dark")
+    lightness = "element => getComputedStyle(element).backgroundColor"
+    assert page.locator(".p2re-browser").evaluate(lightness) == "rgb(19, 21, 23)"
