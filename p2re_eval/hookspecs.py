@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 
 import pluggy
 
-from p2re_eval.interfaces import Environment, ExperimentLog, ProviderFactory, ScorerFunction
+from p2re_eval.interfaces import (
+    Environment,
+    ExperimentLog,
+    ProviderFactory,
+    RedactionFunction,
+    ScorerFunction,
+)
 from p2re_eval.records import Comparison, Evaluation, Experiment, Trace
 
 PROJECT = "p2re_eval"
@@ -26,6 +32,12 @@ def register_providers(register: Callable[[str, ProviderFactory], None]) -> None
 @hookspec
 def register_scorers(register: Callable[[str, ScorerFunction], None]) -> None:
     """Call ``register("name", function)`` for each scorer; suites then list it by that name."""
+
+
+@hookspec
+def register_redactions(register: Callable[[str, RedactionFunction], None]) -> None:
+    """Call ``register("name", function)`` for each function that takes a text and gives what may be
+    stored of it, before the disk sees it. Where one raises, the record is not stored."""
 
 
 @hookspec

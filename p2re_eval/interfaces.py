@@ -141,5 +141,8 @@ ScorerFunction: TypeAlias = Callable[..., object]
 keyword-only; the first one takes the value of the short form ``contains: text``. It may be async,
 and return a Score, a bool or a number. A function under ``@scorer`` is as good as a plain one."""
 
+RedactionFunction: TypeAlias = Callable[[str], str | None]
+"""Takes one text as the user knows it and gives what may be stored; None: nothing of it."""
+
 Environment: TypeAlias = Any
 """A ``jinja2.Environment``, named so that nothing here imports Jinja."""

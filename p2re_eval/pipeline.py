@@ -24,6 +24,7 @@ from p2re_eval.engine.vectors import begun_vectors, recorded_vectors
 from p2re_eval.errors import DecidedEarly, NotRun, OverBudget, ProviderError, ScorerError
 from p2re_eval.interfaces import Clock
 from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
+from p2re_eval.planning.stopping import EarlyStops
 from p2re_eval.plugins import Plugins
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
@@ -46,8 +47,8 @@ from p2re_eval.records import (
 )
 from p2re_eval.results import answer_text, decide, of_plan, preview
 from p2re_eval.scorers.binding import BoundScorer
-from p2re_eval.stopping import EarlyStops
 from p2re_eval.store import Store, open_store
+from p2re_eval.store.recorded_prompts import RecordedPrompts
 from p2re_eval.suites.load import read_suite
 
 DEFAULT_CONCURRENCY = 10
@@ -67,7 +68,10 @@ class Settings:
 
 
 class Harness:
-    """Everything one session shares; parts are made on first use, so opening costs nothing."""
+    """Everything one session shares; parts are made on first use, so opening costs nothing.
+
+    ``versions`` says what ``route@production`` and its like stood for when they were planned.
+    """
 
     def __init__(
         self,
@@ -85,6 +89,7 @@ class Harness:
         )
         self.loop = EngineLoop()
         self.early_stops = EarlyStops()
+        self.versions: dict[str, str] = {}
         self._waiting_plugins: list[tuple[object, str]] = []
         self._versions_kept: set[str] = set()
 
@@ -98,7 +103,12 @@ class Harness:
     @cached_property
     def library(self) -> PromptLibrary:
         settings = self.settings
-        return PromptLibrary(settings.prompts, root=settings.root, prepare=self.plugins.prepare)
+        return PromptLibrary(
+            settings.prompts,
+            root=settings.root,
+            prepare=self.plugins.prepare,
+            recorded=RecordedPrompts(settings.db_path),
+        )
 
     @cached_property
     def planner(self) -> Planner:
@@ -108,11 +118,12 @@ class Harness:
             scorers=self.plugins.scorers,
             providers=self.plugins.providers,
             overrides=self.settings.overrides,
+            versions=self.versions,
         )
 
     @cached_property
     def store(self) -> Store:
-        store = open_store(self.settings.db_path, clock=self.clock)
+        store = open_store(self.settings.db_path, clock=self.clock, redact=self.plugins.redact)
         store.start_experiment(self.experiment)
         return store
 
@@ -196,6 +207,9 @@ class Harness:
 
     def finish(self, experiment: Experiment, comparison: Comparison | None = None) -> None:
         """The experiment has ended: write it down and tell the plug-ins."""
+        if self.versions:
+            settings = {**experiment.settings, "prompt_versions": dict(self.versions)}
+            experiment = experiment.model_copy(update={"settings": settings})
         self.experiment = experiment
         self.store.finish_experiment(experiment)
         self.plugins.experiment_finished(experiment, comparison)

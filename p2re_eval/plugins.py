@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -11,7 +11,13 @@ import pluggy
 
 from p2re_eval import hookspecs
 from p2re_eval.errors import PluginError
-from p2re_eval.interfaces import Environment, ExperimentLog, ProviderFactory, ScorerFunction
+from p2re_eval.interfaces import (
+    Environment,
+    ExperimentLog,
+    ProviderFactory,
+    RedactionFunction,
+    ScorerFunction,
+)
 from p2re_eval.records import Comparison, Evaluation, Experiment, Trace, content_hash
 
 if TYPE_CHECKING:
@@ -30,14 +36,16 @@ class Plugins:
     Raises PluginError when a name is taken or a plug-in cannot be loaded.
     """
 
-    def __init__(self, *, entry_points: bool = True) -> None:
+    def __init__(self, *, entry_points: bool = True, builtins: bool = True) -> None:
         self.providers: dict[str, ProviderFactory] = {}
         self.scorers: dict[str, Scorer] = {}
+        self.redactions: dict[str, RedactionFunction] = {}
         self._environments: list[Environment] = []
         self._owners: dict[str, str] = {}
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._add_builtins()
+        if builtins:
+            self._add_builtins()
         if entry_points:
             self._add_installed()
 
@@ -61,6 +69,20 @@ class Plugins:
         """Give a Jinja environment every plug-in's filters and globals, later plug-ins' too."""
         self._environments.append(environment)
         self._manager.hook.prepare_environment(environment=environment)
+
+    @property
+    def redact(self) -> Callable[[str], str] | None:
+        """Every plug-in's redaction as one, of those that are registered by now; None without."""
+        functions = dict(self.redactions)
+        if not functions:
+            return None
+
+        def redacted(text: str) -> str:
+            for name, function in functions.items():
+                text = _passed(name, function, text)
+            return text
+
+        return redacted
 
     def trace_recorded(self, trace: Trace, evaluations: Sequence[Evaluation]) -> None:
         """Tell plug-ins that a run is on disk."""
@@ -117,6 +139,10 @@ class Plugins:
             only_its("register_scorers")(
                 register=lambda key, function: self._add_scorer(key, function, name)
             )
+        if "register_redactions" in hooks:
+            only_its("register_redactions")(
+                register=lambda key, function: self._add_redaction(key, function, name)
+            )
         if "prepare_environment" in hooks:
             for environment in self._environments:
                 only_its("prepare_environment")(environment=environment)
@@ -131,11 +157,34 @@ class Plugins:
         self._claim(f"the scorer '{key}'", owner)
         self.scorers[key] = function if isinstance(function, Scorer) else Scorer(key, function)
 
+    def _add_redaction(self, key: str, function: RedactionFunction, owner: str) -> None:
+        self._claim(f"the redaction '{key}'", owner)
+        self.redactions[key] = function
+
     def _claim(self, what: str, owner: str) -> None:
         if what in self._owners:
             taken = self._owners[what]
             raise PluginError(f"{what} is registered by {taken} and by {owner}; rename one of them")
         self._owners[what] = owner
+
+
+def installed_redact() -> Callable[[str], str] | None:
+    """The redaction of the plug-ins that are installed, for those who need nothing else of them.
+
+    Raises PluginError.
+    """
+    return Plugins(builtins=False).redact
+
+
+def _passed(name: str, function: RedactionFunction, text: str) -> str:
+    """What a redaction lets through. Raises PluginError when it fails: a text that it did not see
+    is not to be stored."""
+    try:
+        kept = function(text)
+    except Exception as error:
+        what = f"the redaction '{name}' failed, so nothing was stored of a record: {error!r}"
+        raise PluginError(f"{what}; correct it") from error
+    return f"[redacted by {name}]" if kept is None else kept
 
 
 def _imported(path: Path) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from p2re_eval.records import Completion, Evaluation, Outcome
 
 PREVIEW = 500
 """Characters of a text that a result keeps."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def of_plan(planned: PlannedRun, experiment_id: str) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def of_plan(planned: PlannedRun, experiment_id: str) -> dict[str, Any]:
         "suite": planned.suite.path,
         "prompt": planned.prompt,
         "prompt_version": planned.template.version,
-        "model": planned.settings.id,
+        "model": planned.model,
         "case_id": case.id,
         "repeat": planned.repeat,
         "position": planned.position,
@@ -80,10 +82,5 @@ def answer_text(completion: Completion) -> str:
 
 def preview(value: object) -> str:
     """The first 500 characters, of text as it is and of anything else as JSON."""
-    if isinstance(value, str):
-        text = value
-    else:
-        import json
-
-        text = json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _ENCODER.encode(value)
     return text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…"

@@ -109,7 +109,10 @@ def test_runs_come_variant_by_variant_with_repeats_side_by_side(plan: Plan) -> N
         (
             "prompts: [route@nope]\nmodels: [scripted/a]\ncases: [{id: a, inputs: {ticket: t}}]\n",
             "s.yaml:1:11: prompt 'route@nope': PROMPTS is not in a git repository; "
-            "run `git init` and commit the prompts",
+            "run `git init` and commit the prompts; labels are kept in the database, and there is "
+            "none at ROOT/runs.db: point P2RE_DB at the one where 'route' is labelled, label a "
+            "version here (`p2re prompts label route nope VERSION`), or write the version itself, "
+            "such as route@1a2b3c4",
         ),
     ],
 )
@@ -119,7 +122,8 @@ def test_each_mistake_is_a_sentence_at_its_place(
     """FILE:LINE:COLUMN: what is wrong; what to do."""
     with pytest.raises(DefinitionErrors) as caught:
         plan(suite)
-    assert str(caught.value).replace(str(tmp_path / "prompts"), "PROMPTS") == sentence
+    told = str(caught.value).replace(str(tmp_path / "prompts"), "PROMPTS")
+    assert told.replace(str(tmp_path), "ROOT") == sentence
 
 
 def test_all_mistakes_are_told_together_in_file_order(plan: Plan) -> None:
@@ -173,6 +177,26 @@ def test_the_same_model_twice_in_a_suite_is_a_mistake(plan: Plan) -> None:
     """Their items would have one id."""
     with pytest.raises(DefinitionErrors, match=r"route\[scripted/a\] is listed twice"):
         plan("prompt: route\nmodels: [scripted/a, scripted/a]\ncases: [{inputs: {ticket: t}}]\n")
+
+
+def test_a_model_with_several_settings_is_several_variants(plan: Plan) -> None:
+    """What tells them apart is in their items' ids; another model keeps its plain name."""
+    planned = plan(
+        """\
+        prompt: route
+        models:
+        - {provider: scripted, name: a, temperature: 0, max_tokens: 5}
+        - {provider: scripted, name: a, temperature: 1, max_tokens: 5, stop: ["[x]"]}
+        - scripted/b
+        cases: [{id: c, inputs: {ticket: t}}]
+        """
+    )
+    assert [run.name for run in planned.runs] == [
+        "c[scripted/a,temperature=0#0]",
+        'c[scripted/a,temperature=1,stop=("(x)")#0]',
+        "c[scripted/b#0]",
+    ]
+    assert [run.settings.temperature for run in planned.runs] == [0, 1, None]
 
 
 def test_csv_cells_become_what_the_prompt_wants(plan: Plan) -> None:

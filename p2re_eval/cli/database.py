@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from p2re_eval.store import Store
 
 
+def writing_store(db: Path | None) -> Store:
+    """The database, made if it is not there; what plug-ins want redacted is. Raises StoreError."""
+    from p2re_eval.plugins import installed_redact
+    from p2re_eval.store import default_path, open_store
+
+    return open_store((db or default_path()).expanduser(), redact=installed_redact())
+
+
 def existing_store(db: Path | None) -> Store:
     """The database, without making one; where it may not be written, reading is enough.
 
@@ -25,6 +33,6 @@ def existing_store(db: Path | None) -> Store:
         )
         raise StoreError(what, path=path)
     try:
-        return open_store(path)
+        return writing_store(path)
     except StoreReadOnly:
         return open_store(path, read_only=True)

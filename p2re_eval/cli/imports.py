@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p2re_eval.cli.database import writing_store
 from p2re_eval.cli.options import db_option
 from p2re_eval.quantities import count_text
 
@@ -36,14 +38,15 @@ def otlp(files: tuple[Path, ...], db: Path | None) -> None:
     'otlp'.
     """
     from p2re_eval.otlp.files import read_file
-    from p2re_eval.store import default_path, open_store
+    from p2re_eval.tracing.hiding import Hiding
     from p2re_eval.tracing.mapping import captured
 
-    with open_store((db or default_path()).expanduser()) as store:
+    hiding = Hiding.of(os.environ)
+    with writing_store(db) as store:
         for path in files:
             count, traces = 0, set[str]()
             for batch in _batches(read_file(path)):
-                spans = [captured(raw) for raw in batch]
+                spans = [captured(hiding(raw)) for raw in batch]
                 ledger = store.sync_ledger(f"file {path}")
                 here = ledger.spans_here((one.span.trace_id, one.span.span_id) for one in spans)
                 news = [s for s in spans if (s.span.trace_id, s.span.span_id) not in here]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import existing_store, writing_store
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.quantities import count_text
 
@@ -154,12 +154,12 @@ def restore(source: Path, yes: bool, db: Path | None) -> None:
     What was there is kept beside it.
     """
     from p2re_eval.service import Service
-    from p2re_eval.store import default_path, open_store
+    from p2re_eval.store import default_path
 
     path = (db or default_path()).expanduser()
     if not yes:
         click.confirm(f"Replace what is in {path}?", abort=True)
-    with open_store(path) as store:
+    with writing_store(path) as store:
         kept = Service(store).transfer.restore(source)
     click.echo(f"{path}: restored" + (f"; what was there is in {kept}" if kept else ""))
 
@@ -175,9 +175,8 @@ def unite(databases: tuple[Path, ...], out: Path) -> None:
     The order does not matter, and doing it again changes nothing.
     """
     from p2re_eval.service import Service
-    from p2re_eval.store import open_store
 
-    with open_store(out) as store:
+    with writing_store(out) as store:
         counts = Service(store).transfer.merge(databases)
     click.echo(f"{out}: {written_text(counts)}")
 

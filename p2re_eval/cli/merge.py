@@ -48,14 +48,13 @@ def merge(
     The newest `--p2re-shard` run of each is taken. Exit code 0 when everything passed, 1 when not.
     """
     from p2re_eval.baselines import choose
-    from p2re_eval.cli.database import existing_store
+    from p2re_eval.cli.database import existing_store, writing_store
     from p2re_eval.clock import SystemClock
     from p2re_eval.experiments.merging import merge as merge_stores
-    from p2re_eval.store import open_store
 
     with ExitStack() as opened:
         stores = [opened.enter_context(existing_store(path)) for path in databases]
-        whole = opened.enter_context(open_store(out))
+        whole = opened.enter_context(writing_store(out))
 
         def chosen(experiment: Experiment) -> Baseline:
             assert baseline is not None

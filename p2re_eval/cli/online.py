@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import existing_store, writing_store
 from p2re_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,10 +51,9 @@ def start(
     from pydantic import ValidationError
 
     from p2re_eval.online import Online
-    from p2re_eval.store import default_path, open_store
 
     given = [_variant(text) for text in variants]
-    with open_store(db or default_path()) as store:
+    with writing_store(db) as store:
         try:
             made = Online(store).start(
                 name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import existing_store, writing_store
 from p2re_eval.cli.trace_text import moment
 from p2re_eval.errors import DefinitionError, DefinitionErrors, GitError
 from p2re_eval.quantities import duration_text, money_text, share_text
@@ -81,10 +81,9 @@ def move_label(
 ) -> None:
     """Put a label on ``NAME`` or ``NAME@VERSION``, or take it away."""
     from p2re_eval.service import Service
-    from p2re_eval.store import default_path, open_store
 
     name, _, version = reference.partition("@")
-    with open_store((db or default_path()).expanduser()) as store:
+    with writing_store(db) as store:
         service = Service(store)
         if remove:
             service.prompts.unlabel(name, label)

@@ -247,20 +247,22 @@ def label(
     if label is None:
         label_history(name, db)
     else:
-        move_label(_library(folder), f"{name}@{version}".rstrip("@"), label, db, remove=remove)
+        move_label(_library(folder, db), f"{name}@{version}".rstrip("@"), label, db, remove=remove)
 
 
-def _library(folder: Path) -> PromptLibrary:
+def _library(folder: Path, db: Path | None = None) -> PromptLibrary:
     """The folder's prompts, with the filters of installed plug-ins and the project's own."""
     from p2re_eval.plugins import Plugins
     from p2re_eval.prompts import PromptLibrary
+    from p2re_eval.store import default_path
+    from p2re_eval.store.recorded_prompts import RecordedPrompts
 
     def prepare(environment: Environment) -> None:
         plugins = Plugins()
         plugins.add_project(folder.resolve().parent)
         plugins.prepare(environment)
 
-    return PromptLibrary(folder, prepare=prepare)
+    return PromptLibrary(folder, prepare=prepare, recorded=RecordedPrompts(db or default_path()))
 
 
 def _read_inputs(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from p2re_eval.clock import new_span_id, new_trace_id
 from p2re_eval.engine.calls import Answer, Caller
@@ -147,8 +147,8 @@ class Runner:
         try:
             completion = _from_tape(run.tape, run.prompt, run.repeat)
         except NotRecorded as error:
-            return self._finish(_failed(trace, error, self._clock))
-        return self._finish(_answered(trace, Answer(completion, 1), self._clock))
+            return self._finish(trace, _failed(error))
+        return self._finish(trace, _answered(Answer(completion, 1)))
 
     async def _live(self, run: Run, key: str) -> Answered:
         self._refuse_if_stopped()
@@ -156,14 +156,15 @@ class Runner:
         try:
             answer = await self._caller.call(run.prompt, turn, on_text=run.on_text)
         except ProviderError as error:
-            trace = turn.trace or self._begun(run, key)
-            return self._finish(_failed(trace, error, self._clock))
+            return self._finish(
+                turn.trace or self._begun(run, key), {**turn.came, **_failed(error)}
+            )
         except (asyncio.CancelledError, NotRun) as error:
             if turn.trace is not None:
-                self._finish(_interrupted(turn.trace, error, self._clock))
+                self._finish(turn.trace, {**turn.came, **_interrupted(error)})
             raise
         assert turn.trace is not None
-        return self._finish(_answered(turn.trace, answer, self._clock))
+        return self._finish(turn.trace, {**turn.came, **_answered(answer)})
 
     async def begin(self, run: Run, key: str) -> Trace:
         """A trace of this run on disk, RUNNING. Raises NotRun, StoreError."""
@@ -172,12 +173,13 @@ class Runner:
         await self.written(self._log.begin_trace(trace))
         return trace
 
-    def started(self, trace: Trace) -> Trace:
-        """The trace with the time its call began. Raises NotRun."""
+    def started_ns(self) -> int:
+        """The time at which a call begins. Raises NotRun."""
         self._refuse_if_stopped()
-        return trace.model_copy(update={"start_ns": self._clock.now_ns()})
+        return self._clock.now_ns()
 
-    def _finish(self, trace: Trace) -> Answered:
+    def _finish(self, begun: Trace, came: dict[str, Any]) -> Answered:
+        trace = begun.model_copy(update={**came, "end_ns": self._clock.now_ns()})
         return Answered(trace, self._log.finish_trace(trace))
 
     def _refuse_if_stopped(self) -> None:
@@ -221,13 +223,14 @@ class _Turn:
         self._run = run
         self._key = key
         self.trace: Trace | None = None
+        self.came: dict[str, Any] = {}
+        """What is known of the trace since its call began."""
 
     async def near(self) -> None:
         self.trace = await self._runner.begin(self._run, self._key)
 
     def come(self) -> None:
-        assert self.trace is not None
-        self.trace = self._runner.started(self.trace)
+        self.came = {"start_ns": self._runner.started_ns()}
 
 
 def call_span(
@@ -273,18 +276,11 @@ def _from_tape(tape: Tape | None, prompt: RenderedPrompt, repeat: int) -> Comple
     )
 
 
-def _answered(trace: Trace, answer: Answer, clock: Clock) -> Trace:
-    return trace.model_copy(
-        update={
-            "status": "OK",
-            "end_ns": clock.now_ns(),
-            "completion": answer.completion,
-            "attempts": answer.attempts,
-        }
-    )
+def _answered(answer: Answer) -> dict[str, Any]:
+    return {"status": "OK", "completion": answer.completion, "attempts": answer.attempts}
 
 
-def _failed(trace: Trace, error: ProviderError, clock: Clock) -> Trace:
+def _failed(error: ProviderError) -> dict[str, Any]:
     fault = Fault(
         kind=error.kind,
         message=str(error),
@@ -292,12 +288,10 @@ def _failed(trace: Trace, error: ProviderError, clock: Clock) -> Trace:
         attempts=error.attempts,
         partial=error.partial,
     )
-    update = {"status": "ERROR", "end_ns": clock.now_ns(), "fault": fault}
-    return trace.model_copy(update={**update, "attempts": error.attempts})
+    return {"status": "ERROR", "fault": fault, "attempts": error.attempts}
 
 
-def _interrupted(trace: Trace, error: BaseException, clock: Clock) -> Trace:
+def _interrupted(error: BaseException) -> dict[str, Any]:
     why = str(error) or "the session was stopped before the answer came"
     fault = Fault(kind="interrupted", message=why)
-    update = {"status": "ABANDONED", "end_ns": clock.now_ns(), "fault": fault}
-    return trace.model_copy(update=update)
+    return {"status": "ABANDONED", "fault": fault}

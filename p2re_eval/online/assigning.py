@@ -9,6 +9,7 @@ from pathlib import Path
 
 from p2re_eval.clock import new_trace_id
 from p2re_eval.online.buckets import variant_of
+from p2re_eval.plugins import installed_redact
 from p2re_eval.records import Assignment, Evaluation, Exposure, OnlineExperiment, Score
 from p2re_eval.store import Store, default_path, online_queries, open_store
 from p2re_eval.tracing.context import expose
@@ -92,7 +93,7 @@ class Desk:
     def _opened(self) -> Store:
         with self._lock:
             if self._store is None or self._pid != os.getpid():
-                self._store = open_store(self.path)
+                self._store = open_store(self.path, redact=installed_redact())
                 self._pid = os.getpid()
                 self._written = set()
             return self._store

@@ -21,6 +21,7 @@ from p2re_eval.explain import did_you_mean
 from p2re_eval.git import Blobs, Commit, Repository
 from p2re_eval.prompts.inputs import Declared, InputChecker, InputProblem
 from p2re_eval.prompts.load import Loader, prompt_name
+from p2re_eval.prompts.recorded import NothingRecorded, Recorded
 from p2re_eval.prompts.render import CompiledPrompt
 from p2re_eval.prompts.sandbox import PromptEnvironment, new_environment
 from p2re_eval.prompts.sources import AtRevision, Beside, Source, WorkingTree
@@ -41,8 +42,8 @@ class PromptLibrary:
     """The prompts below one folder.
 
     A prompt is re-read when its file or one of its partials has changed on disk; what was read from
-    a git revision stays. ``prepare`` adds plug-ins' filters and globals to the Jinja environment.
-    Messages name files from ``root`` on.
+    a git revision stays. ``prepare`` adds plug-ins' filters and globals to the Jinja environment,
+    ``recorded`` knows labels. Messages name files from ``root`` on.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class PromptLibrary:
         *,
         root: Path | None = None,
         prepare: Callable[[jinja2.Environment], None] | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
         self.folder = folder
         self._prepare = prepare
+        self._recorded = recorded or NothingRecorded()
         self._checker = InputChecker()
         self._tree = WorkingTree(folder, root)
         self._names: dict[str, tuple[Stamp, str]] = {}
@@ -76,16 +79,20 @@ class PromptLibrary:
     def get(self, reference: str) -> PromptTemplate:
         """The prompt ``name``, or ``name@REV``.
 
-        REV is ``v3`` (the third version of its history), a git revision (branch, tag, commit), or
-        the first seven or more digits of a version in its history. A tag that is itself called
-        ``v3`` is ``refs/tags/v3``.
+        REV is ``v3`` (the third version of its history), a label (``production``), a git revision
+        (branch, tag, commit), or the first seven or more digits of a version in its history or in
+        the record. A tag that is itself called ``v3`` is ``refs/tags/v3``, a branch that is called
+        like a label ``refs/heads/production``.
 
         Raises DefinitionError (no such prompt, two of that name), DefinitionErrors (mistakes in the
-        file) and GitError (no such revision).
+        file), GitError (no such revision or label) and StoreError (the record cannot be read).
         """
         name, at, revision = reference.partition("@")
         if not at:
             return self._defined.get(name) or self._current(name)
+        labelled = None if _NUMBER.match(revision) else self._recorded.labelled(name, revision)
+        if labelled is not None:
+            return labelled  # not kept: labels move
         key = (name, revision)
         if key not in self._at_revision:
             # A branch moves and HEAD too, but one session should see one state of them.
@@ -206,17 +213,27 @@ class PromptLibrary:
         return repository, "" if prefix == "." else prefix
 
     def _at(self, name: str, revision: str) -> PromptTemplate:
-        repository, _ = self._place_in_git
         number = _NUMBER.match(revision)
         if number:
             return self._numbered(name, int(number[1]))
+        digits = _PREFIX.match(revision)
         try:
-            commit = repository.resolve(revision)
-        except GitError:
-            if not _PREFIX.match(revision):
-                raise
-            commit = self._commit_of_version(name, revision)
+            commit = self._place_in_git[0].resolve(revision)
+        except GitError as error:
+            if not digits:
+                why = self._recorded.why_no_label(name, revision)
+                raise GitError(f"{error}{why}" if why else str(error)) from None
+            return self._of_version(name, revision)
         return self._from_commit(name, commit)
+
+    def _of_version(self, name: str, digits: str) -> PromptTemplate:
+        try:
+            return self._from_commit(name, self._commit_of_version(name, digits))
+        except GitError:
+            recorded = self._recorded.version(name, digits)
+            if recorded is None:
+                raise
+            return recorded
 
     def _numbered(self, name: str, number: int) -> PromptTemplate:
         self._place_in_git[0].refuse_shallow(f"'{name}@v{number}'")
@@ -305,8 +322,11 @@ class PromptLibrary:
         if known is None:
             if len(self._compiled) >= _MOST_COMPILED:
                 self._compiled.clear()
-            source = self._source_of(template)
-            compiled = CompiledPrompt(template, self._environment, source.read_image)
+
+            def read_image(path: str) -> bytes | None:  # git is asked only where there is an image
+                return self._source_of(template).read_image(path)
+
+            compiled = CompiledPrompt(template, self._environment, read_image)
             # Keeping the template keeps its id from being given to another one.
             known = self._compiled[id(template)] = (template, compiled)
         return known[1]

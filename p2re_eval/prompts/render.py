@@ -31,6 +31,7 @@ from p2re_eval.records import (
 ReadImage = Callable[[str], bytes | None]
 _Context = dict[str, Any]
 _Text = Callable[[_Context], str]
+_MODELS_KEPT = 100
 
 
 class _Step(Protocol):
@@ -55,6 +56,7 @@ class CompiledPrompt:
         self._absent = {
             name: Absent(name=name) for name in template.inputs if name not in self._defaults
         }
+        self._models: dict[int, tuple[ModelSettings, ModelSettings]] = {}
         self._steps = [self._step(i, m) for i, m in enumerate(template.messages)]
         self._last_user = last_user_message(template.messages)
 
@@ -73,11 +75,21 @@ class CompiledPrompt:
             name=template.name,
             version=template.version,
             messages=tuple(messages),
-            model=settings.over(template.model),
+            model=self._model(settings),
             output_schema=template.output_schema,
             tools=template.tools,
             variables=variables,
         )
+
+    def _model(self, settings: ModelSettings) -> ModelSettings:
+        """The settings over the template's; the same few come again with every run."""
+        known = self._models.get(id(settings))
+        if known is None:
+            if len(self._models) >= _MODELS_KEPT:
+                self._models.clear()
+            # With the settings themselves, so that their id stays theirs.
+            known = self._models[id(settings)] = settings, settings.over(self._template.model)
+        return known[1]
 
     def _check_names(self, inputs: Mapping[str, JSON]) -> None:
         unknown = inputs.keys() - self._names

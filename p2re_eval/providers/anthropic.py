@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
-from p2re_eval.errors import NotFound, Unsupported
-from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.errors import Unsupported
+from p2re_eval.interfaces import ProviderContext
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
-from p2re_eval.providers.http import HttpClient, decoded, endpoint
+from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
+from p2re_eval.providers.http_provider import HttpProvider
 from p2re_eval.providers.messages_answer import cache_writes, read_message
 from p2re_eval.providers.messages_request import DEFAULT_MAX_TOKENS, OWN_KEYS, messages_body
 from p2re_eval.providers.messages_schema import answer_tool
@@ -28,28 +28,13 @@ ANTHROPIC = Service(
 VERSION = "2023-06-01"
 
 
-class AnthropicProvider:
-    """Claude over HTTP.
+class AnthropicProvider(HttpProvider):
+    """Claude over HTTP; the address may be written with or without ``/v1``."""
 
-    The address is the model's ``base_url``, else ``ANTHROPIC_BASE_URL``, else the official one,
-    each with or without ``/v1``. ``keys`` decides whether ``ANTHROPIC_API_KEY`` goes there.
-    """
-
-    name = "anthropic"
-    concurrency: int | None = None
+    path = "/messages"
 
     def __init__(self, context: ProviderContext) -> None:
-        self._clock = context.clock
-        self._http = HttpClient()
-
-    def requirements(self) -> Requirements:
-        """The address in use and the variables that change it."""
-        return Requirements(
-            base_url=chosen_base_url(ANTHROPIC) or ANTHROPIC.base_url,
-            variables=ANTHROPIC.variables,
-            needed=ANTHROPIC.key_names,
-            note=ANTHROPIC.note,
-        )
+        super().__init__(context, ANTHROPIC)
 
     def check(self, prompt: RenderedPrompt) -> None:
         """Refuse what can never be sent.
@@ -58,23 +43,13 @@ class AnthropicProvider:
         what the Messages API cannot do, AuthenticationFailed where no key may go.
         """
         model = prompt.model
-        if not model.name:
-            what = "anthropic needs a model; write anthropic/NAME"
-            raise NotFound(what, provider=self.name)
+        self._demand_name(model)
         call = self._call(model)
         taken = sorted(OWN_KEYS.intersection(model.extra or {}))
         if taken:
             raise call.fault(Unsupported, f"'{taken[0]}' cannot be set in extra; remove it")
         messages_body(call, prompt, stream=False)
         check_key(call, call.no_key)
-
-    def identity(self, model: ModelSettings) -> str:
-        """The address the environment chose, since a prompt without ``base_url`` does not say."""
-        return chosen_identity(ANTHROPIC, model)
-
-    def lanes(self, model: ModelSettings) -> Sequence[str]:
-        """Every key at every address that the environment names."""
-        return [spot.name for spot in spots(ANTHROPIC, model.base_url)]
 
     async def complete(
         self,
@@ -85,8 +60,7 @@ class AnthropicProvider:
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model, lane=lane)
-        check_key(call, call.no_key)
+        call = self._ready(model, lane=lane)
         body = encoded(call, messages_body(call, prompt, stream=bool(model.stream)))
         tool = answer_tool(prompt)
         exchange = Exchange(
@@ -105,36 +79,11 @@ class AnthropicProvider:
             completion = await exchange.whole(body)
         return exchange.measured(completion, model, writes=cache_writes(completion.raw))
 
-    async def diagnose(self) -> str:
-        """Whether the key is set and the service lists its models; free of cost.
+    def _url(self, address: str, path: str, model: ModelSettings) -> str:
+        return _address(address, path)
 
-        Raises ProviderError when calls would fail.
-        """
-        call = self._call(ModelSettings(provider=self.name), "/models")
-        check_key(call, call.no_key)
-        reply = await self._http.get(call, _headers(call, None))
-        listed = decoded(call, reply.body or b"")
-        models = listed.get("data") if isinstance(listed, dict) else None
-        key = f"{call.key_name} is set" if call.secret else "no key, and none is needed there"
-        count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
-        return f"{call.host} answers with {count}; {key}"
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
-
-    def _call(self, model: ModelSettings, path: str = "/messages", lane: int = 0) -> Call:
-        spot = spots(ANTHROPIC, model.base_url)[lane]
-        url = _address(spot.base_url, path)
-        key = key_for(ANTHROPIC, url, spot.number)
-        return Call(
-            self.name,
-            model.name or "",
-            url,
-            secret=key.secret,
-            key_name=key.name,
-            no_key=key.refusal,
-        )
+    def _headers(self, call: Call) -> dict[str, str]:
+        return _headers(call, None)
 
 
 class _Told:

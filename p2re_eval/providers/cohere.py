@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from p2re_eval.errors import NotFound, Unsupported
-from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.errors import Unsupported
+from p2re_eval.interfaces import ProviderContext
 from p2re_eval.providers.cohere_answer import CohereStream, billed_usage, read_cohere
 from p2re_eval.providers.cohere_request import cohere_body, unsendable
 from p2re_eval.providers.embeddings import cohere_embedding, embedded
 from p2re_eval.providers.embeddings import read_cohere as read_cohere_vectors
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
-from p2re_eval.providers.http import HttpClient, decoded, endpoint
-from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
+from p2re_eval.providers.http import endpoint
+from p2re_eval.providers.http_provider import HttpProvider
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
@@ -29,24 +28,14 @@ COHERE = Service(
 _VERSION = re.compile(r"/v\d+$")
 
 
-class CohereProvider:
+class CohereProvider(HttpProvider):
     """``/v2/chat`` over HTTP; the address may be written with or without a version."""
 
-    name = "cohere"
-    concurrency: int | None = None
+    path = "/v2/chat"
+    models_path = "/v1/models"
 
     def __init__(self, context: ProviderContext) -> None:
-        self._clock = context.clock
-        self._http = HttpClient()
-
-    def requirements(self) -> Requirements:
-        """The address in use and the variables that change it."""
-        return Requirements(
-            base_url=chosen_base_url(COHERE) or COHERE.base_url,
-            variables=COHERE.variables,
-            needed=COHERE.key_names,
-            note=COHERE.note,
-        )
+        super().__init__(context, COHERE)
 
     def check(self, prompt: RenderedPrompt) -> None:
         """Refuse what can never be sent.
@@ -54,21 +43,12 @@ class CohereProvider:
         Raises NotFound without a model, InvalidRequest for an unusable address, Unsupported for
         what the service has no form for, AuthenticationFailed where no key may go.
         """
-        if not prompt.model.name:
-            raise NotFound("cohere needs a model; write cohere/NAME", provider=self.name)
+        self._demand_name(prompt.model)
         call = self._call(prompt.model)
         problem = unsendable(prompt)
         if problem is not None:
             raise call.fault(Unsupported, problem)
         check_key(call, call.no_key)
-
-    def identity(self, model: ModelSettings) -> str:
-        """The address the environment chose, since a prompt without ``base_url`` does not say."""
-        return chosen_identity(COHERE, model)
-
-    def lanes(self, model: ModelSettings) -> Sequence[str]:
-        """Every key at every address that the environment names."""
-        return [spot.name for spot in spots(COHERE, model.base_url)]
 
     async def complete(
         self,
@@ -79,13 +59,12 @@ class CohereProvider:
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model, lane=lane)
-        check_key(call, call.no_key)
+        call = self._ready(model, lane=lane)
         body = encoded(call, cohere_body(prompt))
         exchange = Exchange(
             self._http,
             call,
-            _authorization(call),
+            self._headers(call),
             read=read_cohere,
             now_ns=self._clock.monotonic_ns,
         )
@@ -101,49 +80,16 @@ class CohereProvider:
         self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
     ) -> Embeddings:
         """Vectors by ``/v2/embed``. Raises ProviderError."""
-        call = self._call(model, "/v2/embed", lane)
-        check_key(call, call.no_key)
+        call = self._ready(model, "/v2/embed", lane)
         return await embedded(
             self._http,
             call,
-            _authorization(call),
+            self._headers(call),
             cohere_embedding(model, texts),
             read=read_cohere_vectors,
             model=model,
             count=len(texts),
         )
 
-    async def diagnose(self) -> str:
-        """Whether the key is set and the service lists its models; free of cost.
-
-        Raises ProviderError when calls would fail.
-        """
-        call = self._call(ModelSettings(provider=self.name), "/v1/models")
-        check_key(call, call.no_key)
-        reply = await self._http.get(call, _authorization(call))
-        listed = decoded(call, reply.body or b"")
-        models = listed.get("models") if isinstance(listed, dict) else None
-        key = f"{call.key_name} is set" if call.secret else "no key, and none is needed there"
-        count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
-        return f"{call.host} answers with {count}; {key}"
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
-
-    def _call(self, model: ModelSettings, path: str = "/v2/chat", lane: int = 0) -> Call:
-        spot = spots(COHERE, model.base_url)[lane]
-        url = endpoint(_VERSION.sub("", spot.base_url.strip().rstrip("/")), path)
-        key = key_for(COHERE, url, spot.number)
-        return Call(
-            self.name,
-            model.name or "",
-            url,
-            secret=key.secret,
-            key_name=key.name,
-            no_key=key.refusal,
-        )
-
-
-def _authorization(call: Call) -> dict[str, str]:
-    return {"Authorization": f"Bearer {call.secret}"} if call.secret else {}
+    def _url(self, address: str, path: str, model: ModelSettings) -> str:
+        return endpoint(_VERSION.sub("", address.rstrip("/")), path)

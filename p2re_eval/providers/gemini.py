@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
+from p2re_eval.errors import InvalidRequest, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
 from p2re_eval.providers.embeddings import embedded, gemini_embedding, read_gemini
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
-from p2re_eval.providers.http import HttpClient, decoded, endpoint
+from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import Key, chosen_base_url, chosen_base_urls, key_for, spots
+from p2re_eval.providers.http_provider import HttpProvider
+from p2re_eval.providers.keys import chosen_base_urls
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt
 
@@ -35,7 +37,7 @@ def gemini_service() -> Service:
     return GEMINI
 
 
-class GeminiProvider:
+class GeminiProvider(HttpProvider):
     """generateContent over HTTP, of one of Google's two services.
 
     The address is the model's ``base_url``, else the one in the service's base-url variable, else
@@ -45,8 +47,6 @@ class GeminiProvider:
     by the further ``variables``.
     """
 
-    concurrency: int | None = None
-
     def __init__(
         self,
         context: ProviderContext,
@@ -54,21 +54,19 @@ class GeminiProvider:
         *,
         variables: tuple[str, ...] = (),
     ) -> None:
-        self.name = service().name
+        super().__init__(context, service())
         self._service = service
         self._variables = variables
-        self._clock = context.clock
-        self._http = HttpClient()
+
+    @property
+    def service(self) -> Service:
+        """The row as the environment has it now."""
+        return self._service()
 
     def requirements(self) -> Requirements:
         """The address in use and the variables that change it."""
-        row = self._service()
-        return Requirements(
-            base_url=(chosen_base_url(row) or row.base_url).partition("?")[0],
-            variables=(*row.variables, *self._variables),
-            needed=row.key_names,
-            note=row.note,
-        )
+        told = super().requirements()
+        return replace(told, variables=(*told.variables, *self._variables))
 
     def check(self, prompt: RenderedPrompt) -> None:
         """Refuse what can never be sent.
@@ -77,26 +75,20 @@ class GeminiProvider:
         what the service has no form for, AuthenticationFailed without a key.
         """
         model = prompt.model
-        if not model.name:
-            what = f"{self.name} needs a model; write {self.name}/NAME"
-            raise NotFound(what, provider=self.name)
-        call, key = self._call(model, _method(model))
+        self._demand_name(model)
+        call = self._call(model, _method(model))
         problem = _contradiction(model) or unsendable(prompt)
         if problem is not None:
             raise call.fault(Unsupported, problem)
-        check_key(call, key.refusal)
+        check_key(call, call.no_key)
 
     def identity(self, model: ModelSettings) -> str:
         """The address the environment chose, since a prompt without ``base_url`` does not say."""
         if model.base_url:
             return ""
-        row = self._service()
+        row = self.service
         chosen = ",".join(sorted(chosen_base_urls(row))) or row.base_url
         return "" if _base_url(chosen) == GEMINI.base_url else chosen
-
-    def lanes(self, model: ModelSettings) -> Sequence[str]:
-        """Every key at every address that the environment names."""
-        return [spot.name for spot in spots(self._service(), model.base_url)]
 
     async def complete(
         self,
@@ -107,13 +99,12 @@ class GeminiProvider:
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call, key = self._call(model, _method(model), lane)
-        check_key(call, key.refusal)
+        call = self._ready(model, _method(model), lane)
         body = encoded(call, generate_body(prompt))
         exchange = Exchange(
             self._http,
             call,
-            self._authorization(key),
+            self._headers(call),
             read=read_generated,
             now_ns=self._clock.monotonic_ns,
         )
@@ -127,61 +118,31 @@ class GeminiProvider:
         self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
     ) -> Embeddings:
         """Vectors by batchEmbedContents, which Vertex AI does not serve. Raises ProviderError."""
-        call, key = self._call(model, _method(model, "batchEmbedContents"), lane)
+        call = self._call(model, _method(model, "batchEmbedContents"), lane)
         if self.name != GEMINI.name:
             raise call.fault(Unsupported, f"{self.name} makes no embeddings; use gemini/NAME")
-        check_key(call, key.refusal)
+        check_key(call, call.no_key)
         return await embedded(
             self._http,
             call,
-            self._authorization(key),
+            self._headers(call),
             gemini_embedding(model, texts),
             read=read_gemini,
             model=model,
             count=len(texts),
         )
 
-    async def diagnose(self) -> str:
-        """Whether the key is set and the service lists its models; free of cost.
-
-        Raises ProviderError when calls would fail.
-        """
-        call, key = self._call(ModelSettings(provider=self.name), "/models")
-        check_key(call, key.refusal)
-        reply = await self._http.get(call, self._authorization(key))
-        listed = decoded(call, reply.body or b"")
-        models = listed.get("models") if isinstance(listed, dict) else None
-        said = f"{key.name} is set" if key.secret else "no key, and none is needed there"
-        count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
-        return f"{call.host} answers with {count}; {said}"
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
-
-    def _call(self, model: ModelSettings, path: str, lane: int = 0) -> tuple[Call, Key]:
-        row = self._service()
-        spot = spots(row, model.base_url)[lane]
-        if not spot.base_url:
-            what = f"{self.name} has an address for every project; {self.name} {row.note}"
+    def _url(self, address: str, path: str, model: ModelSettings) -> str:
+        if not address:
+            note = self.service.note
+            what = f"{self.name} has an address for every project; {self.name} {note}"
             raise InvalidRequest(what, provider=self.name)
-        url = _address(spot.base_url, path)
-        key = key_for(row, url, spot.number)
-        call = Call(
-            provider=self.name,
-            model=model.name or "",
-            url=url,
-            secret=key.secret,
-            key_name=key.name,
-        )
-        return call, key
+        return _address(address, path)
 
-    def _authorization(self, key: Key) -> dict[str, str]:
-        if not key.secret:
-            return {}
-        if self.name == "gemini":
-            return {"x-goog-api-key": key.secret}
-        return {"Authorization": f"Bearer {key.secret}"}
+    def _headers(self, call: Call) -> dict[str, str]:
+        if self.name != GEMINI.name:
+            return super()._headers(call)
+        return {"x-goog-api-key": call.secret} if call.secret else {}
 
 
 def _method(model: ModelSettings, method: str = "") -> str:

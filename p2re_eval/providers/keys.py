@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from p2re_eval.providers.http import is_loopback
+from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import ModelSettings
 
 KEYS_NAME = "P2RE_KEYS"
@@ -29,7 +30,10 @@ _VERSION = re.compile(r"/v\d+(?:beta|alpha)?$")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class KeyOwner(Protocol):
+_Said: TypeAlias = "tuple[str | None, ...]"
+
+
+class KeyOwner(Hashable, Protocol):
     """What decides where a service's key may go; see ``Service`` for the fields."""
 
     @property
@@ -67,30 +71,65 @@ class _Origin(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """One address and the number of one of the keys that go there; ``name`` shows neither key."""
+    """One address and one of the keys that go there; ``name`` says which and shows no key."""
 
     base_url: str
-    number: int
+    key: Key
     name: str
 
 
 def spots(owner: KeyOwner, base_url: str | None) -> list[Spot]:
     """Where and with which key a model can be asked: ``base_url``, else what the environment or
     the owner says. At least one."""
-    addresses = [base_url] if base_url else chosen_base_urls(owner) or [owner.base_url]
+    said = _said(owner)
+    return list(_find_spots(owner, base_url) if said is None else _spots(owner, base_url, said))
+
+
+@lru_cache(maxsize=256)
+def _spots(owner: KeyOwner, base_url: str | None, _said: _Said) -> Sequence[Spot]:
+    return _find_spots(owner, base_url)
+
+
+def _find_spots(owner: KeyOwner, base_url: str | None) -> Sequence[Spot]:
+    addresses = [base_url.strip()] if base_url else chosen_base_urls(owner) or [owner.base_url]
     found = []
     for address in addresses:
         keys = _all_keys(owner, address)
-        named = (f" ({key.name})" if len(keys) > 1 else "" for key in keys)
         host = _shown(address) if _origin(address) else address
-        found += [Spot(address, n, f"{host}{name}") for n, name in enumerate(named)]
+        for key in keys:
+            found.append(Spot(address, key, f"{host} ({key.name})" if len(keys) > 1 else host))
     return found
 
 
-def key_for(owner: KeyOwner, url: str, number: int = 0) -> Key:
-    """The key that a call to ``url`` carries, or why it may not be made; ``number`` chooses among
-    several."""
-    return _all_keys(owner, url)[number]
+def call_to(
+    owner: KeyOwner, model: ModelSettings, url_of: Callable[[str], str], lane: int = 0
+) -> Call:
+    """A call with its key; ``url_of`` makes the whole address from that of the lane."""
+    spot = spots(owner, model.base_url)[lane]
+    return Call(
+        owner.name,
+        model.name or "",
+        url_of(spot.base_url),
+        secret=spot.key.secret,
+        key_name=spot.key.name,
+        no_key=spot.key.refusal,
+    )
+
+
+def key_for(owner: KeyOwner, url: str) -> Key:
+    """The first key that a call to ``url`` may carry, or why it may not be made."""
+    return _all_keys(owner, url)[0]
+
+
+def _said(owner: KeyOwner) -> _Said | None:
+    """What the environment says of an owner: while it says the same, nothing is looked up again.
+    ``None`` where a key is found by another variable or a file, which may change unseen."""
+    if KEYS_NAME in os.environ:
+        return None
+    read = os.environ.get
+    if any(read(f"{name}_FILE") for name in owner.key_names):
+        return None
+    return (read(owner.base_url_name), *map(read, owner.key_names))
 
 
 def _all_keys(owner: KeyOwner, url: str) -> list[Key]:

@@ -7,17 +7,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from p2re_eval.errors import InvalidRequest, NotFound, Unsupported
-from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.errors import InvalidRequest, Unsupported
+from p2re_eval.interfaces import ProviderContext
 from p2re_eval.providers.azure import azure_base_url
 from p2re_eval.providers.chat_answer import read_completion
 from p2re_eval.providers.chat_request import OWN_KEYS, LimitName, chat_body
 from p2re_eval.providers.chat_stream import ChatStream
 from p2re_eval.providers.embeddings import embedded, openai_embedding, read_openai
 from p2re_eval.providers.exchange import Exchange, StreamedAnswer, check_key, encoded
-from p2re_eval.providers.http import HttpClient, decoded, endpoint
+from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_faults import Call
-from p2re_eval.providers.keys import chosen_base_url, chosen_identity, key_for, spots
+from p2re_eval.providers.http_provider import HttpProvider
 from p2re_eval.providers.responses_answer import ResponseStream, read_response
 from p2re_eval.providers.responses_request import (
     RESPONSES_OWN_KEYS,
@@ -55,31 +55,17 @@ _FORMS = {
 }
 
 
-class OpenAIProvider:
+class OpenAIProvider(HttpProvider):
     """Chat completions, Responses or text completions over HTTP, of one service of the table.
 
     The address is the model's ``base_url``, else the one in the service's base-url variable, else
     the service's own. ``keys`` decides which key goes there.
     """
 
-    concurrency: int | None = None
-
     def __init__(self, context: ProviderContext, service: Service = OPENAI) -> None:
-        self.name = service.name
-        self._service = service
-        self._clock = context.clock
-        self._http = HttpClient()
+        super().__init__(context, service)
+        self.path = service.path
         self._form = _FORMS[service.form]
-
-    def requirements(self) -> Requirements:
-        """The address in use and the variables that change it."""
-        row = self._service
-        return Requirements(
-            base_url=chosen_base_url(row) or row.base_url,
-            variables=row.variables,
-            needed=row.key_names if row.needs_key else (),
-            note=row.note,
-        )
 
     def check(self, prompt: RenderedPrompt) -> None:
         """Refuse what can never be sent.
@@ -89,9 +75,7 @@ class OpenAIProvider:
         go.
         """
         model = prompt.model
-        if not model.name:
-            what = f"{self.name} needs a model; write {self.name}/NAME"
-            raise NotFound(what, provider=self.name)
+        self._demand_name(model)
         call = self._call(model)
         extra = model.extra or {}
         taken = sorted(self._form.own_keys.intersection(extra))
@@ -103,19 +87,11 @@ class OpenAIProvider:
         unsaid = self._form.cannot_say(prompt)
         if unsaid is not None:
             raise call.fault(Unsupported, unsaid)
-        if prompt.output_schema and not self._service.schemas and "response_format" not in extra:
+        if prompt.output_schema and not self._row.schemas and "response_format" not in extra:
             what = f"{self.name} enforces no JSON Schema; remove output.schema, or describe it in "
             what += "the prompt and set extra: {response_format: {type: json_object}}"
             raise call.fault(Unsupported, what)
         check_key(call, call.no_key)
-
-    def identity(self, model: ModelSettings) -> str:
-        """The address the environment chose, since a prompt without ``base_url`` does not say."""
-        return chosen_identity(self._service, model)
-
-    def lanes(self, model: ModelSettings) -> Sequence[str]:
-        """Every key at every address that the environment names."""
-        return [spot.name for spot in spots(self._service, model.base_url)]
 
     async def complete(
         self,
@@ -126,13 +102,12 @@ class OpenAIProvider:
     ) -> Completion:
         """One POST, streamed when the model settings say so. Raises ProviderError."""
         model = prompt.model
-        call = self._call(model, lane=lane)
-        check_key(call, call.no_key)
+        call = self._ready(model, lane=lane)
         body = self._encoded(call, prompt)
         exchange = Exchange(
             self._http,
             call,
-            self._authorization(call),
+            self._headers(call),
             read=self._form.read,
             now_ns=self._clock.monotonic_ns,
         )
@@ -146,51 +121,22 @@ class OpenAIProvider:
         self, model: ModelSettings, texts: Sequence[str], *, lane: int = 0
     ) -> Embeddings:
         """Vectors by ``/embeddings``. Raises ProviderError."""
-        call = self._call(model, "/embeddings", lane)
-        check_key(call, call.no_key)
+        call = self._ready(model, "/embeddings", lane)
         return await embedded(
             self._http,
             call,
-            self._authorization(call),
+            self._headers(call),
             openai_embedding(model, texts),
             read=read_openai,
             model=model,
             count=len(texts),
         )
 
-    async def diagnose(self) -> str:
-        """Whether the key is set and the service lists its models; free of cost.
-
-        Raises ProviderError when calls would fail.
-        """
-        call = self._call(ModelSettings(provider=self.name), "/models")
-        check_key(call, call.no_key)
-        reply = await self._http.get(call, self._authorization(call))
-        listed = decoded(call, reply.body or b"")
-        models = listed.get("data") if isinstance(listed, dict) else listed
-        key = f"{call.key_name} is set" if call.secret else "no key, and none is needed there"
-        count = f"{len(models)} models" if isinstance(models, list) else "no list of models"
-        return f"{call.host} answers with {count}; {key}"
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()
-
-    def _call(self, model: ModelSettings, path: str = "", lane: int = 0) -> Call:
-        spot = spots(self._service, model.base_url)[lane]
-        url = endpoint(self._base_url(model, spot.base_url), path or self._service.path)
-        key = key_for(self._service, url, spot.number)
-        return Call(
-            self.name,
-            model.name or "",
-            url,
-            secret=key.secret,
-            key_name=key.name,
-            no_key=key.refusal,
-        )
+    def _url(self, address: str, path: str, model: ModelSettings) -> str:
+        return endpoint(self._base_url(model, address), path)
 
     def _base_url(self, model: ModelSettings, base_url: str) -> str:
-        row = self._service
+        row = self._row
         if not base_url:
             what = f"{self.name} has an address for every account; set {row.base_url_name}"
             raise InvalidRequest(f"{what} ({row.note})", provider=self.name)
@@ -199,23 +145,21 @@ class OpenAIProvider:
             return azure_base_url(base_url, model.name or "", version)
         return base_url
 
-    def _authorization(self, call: Call) -> dict[str, str]:
-        if not call.secret:
-            return {}
-        if self._service.key_header == "api-key":
+    def _headers(self, call: Call) -> dict[str, str]:
+        if self._row.key_header == "api-key" and call.secret:
             return {"api-key": call.secret}
-        return {"Authorization": f"Bearer {call.secret}"}
+        return super()._headers(call)
 
     def _encoded(self, call: Call, prompt: RenderedPrompt) -> bytes:
         stream = bool(prompt.model.stream)
-        if self._service.form == "responses":
+        if self._row.form == "responses":
             return encoded(call, responses_body(prompt, stream=stream))
-        if self._service.form == "text":
+        if self._row.form == "text":
             return encoded(call, text_body(prompt, stream=stream))
         body = chat_body(prompt, stream=stream, limit_name=_limit_name(call, prompt.model))
-        for name in self._service.left_out:
+        for name in self._row.left_out:
             body.pop(name, None)
-        for name, theirs in self._service.renamed:
+        for name, theirs in self._row.renamed:
             if name in body:
                 body[theirs] = body.pop(name)
         return encoded(call, body)

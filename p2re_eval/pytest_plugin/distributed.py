@@ -123,6 +123,7 @@ class _Worker:
     def pytest_sessionfinish(self) -> None:
         self._hand("p2re_compared", self._session.comparing.share())
         self._hand("p2re_limits", self._session.harness.limits())
+        self._hand("p2re_versions", self._session.harness.versions)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -210,6 +211,7 @@ class _Controller:
         self._gates.update({gate["nodeid"]: gate for gate in gates})
         self._session.selected.update(json.loads(output.get("p2re_selected", "{}")))
         self._session.worker_limits.append(json.loads(output.get("p2re_limits", "{}")))
+        self._session.harness.versions.update(json.loads(output.get("p2re_versions", "{}")))
         if self._session.shard is not None:
             told = json.loads(output.get("p2re_shard", "{}"))
             self._session.shard.suites.update(told.get("suites", {}))

@@ -53,6 +53,8 @@ _KEPT_OPTIONS = ("p2re_model", "p2re_repeat", "p2re_source", "p2re_budget", "key
 if TYPE_CHECKING:
     from p2re_eval.experiments.forecast import Forecast
 
+COLLECT_AFTER = 10_000
+"""Objects made and not freed before Python looks for garbage; its own figure is 700."""
 GRACE_S = 5.0
 """How long calls in flight may still land when a session stops early: they are paid for."""
 
@@ -130,6 +132,10 @@ class P2RESession:
             # What was imported and collected stays: the collector need not look through it at
             # each of the many passes that thousands of runs cause.
             gc.freeze()
+            # A run makes hundreds of objects, hardly any in a cycle: look for those less often.
+            threshold = gc.get_threshold()
+            self.config.add_cleanup(lambda: gc.set_threshold(*threshold))
+            gc.set_threshold(COLLECT_AFTER, *threshold[1:])
             if self._collector_was_on:
                 gc.enable()
 

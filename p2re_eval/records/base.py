@@ -24,9 +24,12 @@ MODEL_KINDS: frozenset[SpanKind] = frozenset({"LLM", "EMBEDDING", "RERANKER"})
 EvaluationKind = Literal["CODE", "LLM", "HUMAN"]
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def canonical_json(value: JSON) -> str:
     """The one text of a JSON value: sorted keys, no spaces, UTF-8. Every hash is taken of it."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def content_hash(value: JSON) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from pydantic import Field
+
 from p2re_eval.records.base import EvaluationKind, Outcome, Place, Record, Source
 
 Judgement = Literal["regression", "improved", "no change", "insufficient data", "incomparable"]
@@ -195,7 +197,7 @@ class Side(Record):
     label: str
     started_ns: int = 0
     revision: Revision | None = None
-    figures: SideFigures = SideFigures()
+    figures: SideFigures = Field(default_factory=SideFigures)
 
 
 class Comparison(Record):

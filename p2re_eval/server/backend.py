@@ -17,6 +17,7 @@ from pydantic_core import PydanticSerializationError
 from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.online import Online
 from p2re_eval.online.assigning import Desk
+from p2re_eval.plugins import installed_redact
 from p2re_eval.records import Evaluation
 from p2re_eval.server.access import Access
 from p2re_eval.server.problems import ApiProblem
@@ -54,7 +55,9 @@ class Backend:
         with self._lock:
             if self._store is None:
                 assert isinstance(self._given, Path)
-                self._store = open_store(self._given, read_only=self.access.read_only)
+                read_only = self.access.read_only
+                redact = None if read_only else installed_redact()
+                self._store = open_store(self._given, read_only=read_only, redact=redact)
             return self._store
 
     @property

@@ -5,6 +5,7 @@ from p2re_eval.store.health import StoreHealth
 from p2re_eval.store.history import History
 from p2re_eval.store.ledger import SharedLedger
 from p2re_eval.store.marks import KnownSpan, Mark, MarkStatus, Position
+from p2re_eval.store.pending import Pending
 from p2re_eval.store.redaction import Redact
 from p2re_eval.store.store import Store, open_store
 from p2re_eval.store.sync_ledger import SyncLedger
@@ -15,6 +16,7 @@ __all__ = [
     "KnownSpan",
     "Mark",
     "MarkStatus",
+    "Pending",
     "Position",
     "Redact",
     "SharedLedger",

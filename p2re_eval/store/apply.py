@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from p2re_eval.store import online_queries, result_writes, span_writes, trace_writes
@@ -20,26 +19,35 @@ from p2re_eval.store.jobs import (
     StartSession,
     Write,
 )
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 
 def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
     """Write and commit; on any error nothing is written. Raises sqlite3.Error and the jobs' own."""
-    connection = transaction.connection
-    connection.execute("BEGIN IMMEDIATE")  # deferred, a reader that turns writer fails at once
-    try:
+    with transaction.open():
+        _look_up(transaction, jobs)
         for job in jobs:
             apply_one(transaction, job)
-        connection.execute("COMMIT")
-    except BaseException:
-        roll_back(connection)
-        raise
 
 
-def roll_back(connection: sqlite3.Connection) -> None:
-    """After some errors (a full disk) SQLite has done it already."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
+def _look_up(transaction: Transaction, jobs: Sequence[Write]) -> None:
+    """Everything that the jobs will ask for, in few queries."""
+    traces: dict[str, None] = {}
+    judged: dict[str, None] = {}
+    for job in jobs:
+        match job:
+            case FinishTrace() | BeginTrace():
+                traces[job.trace.trace_id] = None
+            case SaveSpans():
+                traces.update((one.span.trace_id, None) for one in job.spans)
+            case SaveResult() | SaveEvaluations():
+                judged.update((one.trace_id, None) for one in job.evaluations)
+        if isinstance(job, SaveResult):
+            traces.update((span.trace_id, None) for span in job.spans)
+    if traces:
+        transaction.expect(traces)
+    if judged:
+        transaction.expect_judged(judged)
 
 
 def apply_one(transaction: Transaction, job: Write) -> None:
@@ -63,6 +71,8 @@ def apply_one(transaction: Transaction, job: Write) -> None:
             result_writes.start_session(transaction, job.session)
         case Change():
             job.apply(transaction)
+            if job.forgets:
+                transaction.forget()
         case SaveSpans():
             span_writes.save_spans(transaction, job.spans)
         case KeepAssignment():

@@ -13,7 +13,7 @@ from p2re_eval.store.payloads import digest, packed, squeezed, text_of, unpacked
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.schema import TABLES, statements
 from p2re_eval.store.search import watermark
-from p2re_eval.store.trace_writes import SMALL_VARIABLES
+from p2re_eval.store.texts import SMALL_VARIABLES
 
 _COLUMNS = {
     "traces": "name input_preview output_preview tags metadata user",

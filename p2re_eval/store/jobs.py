@@ -19,7 +19,7 @@ from p2re_eval.records import (
 )
 
 if TYPE_CHECKING:
-    from p2re_eval.store.trace_writes import Transaction
+    from p2re_eval.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,11 @@ Job: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An edit that somebody waits for (a pin, a label, a deletion); never kept for later."""
+    """An edit that somebody waits for (a pin, a label, a deletion); never kept for later. With
+    ``forgets`` it may have taken out or brought in anything."""
 
     apply: Callable[[Transaction], None]
+    forgets: bool = True
 
 
 Write: TypeAlias = Job | Change

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from p2re_eval.interfaces import Clock
-from p2re_eval.store.apply import roll_back
 from p2re_eval.store.connection import open_for_writing
 from p2re_eval.store.faults import explained
 from p2re_eval.store.processes import Process, is_dead, this_process
+from p2re_eval.store.transaction import roll_back
 
 _Value = TypeVar("_Value")
 _BUSY_TIMEOUT_S = 30.0

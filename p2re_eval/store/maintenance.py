@@ -8,7 +8,7 @@ from pathlib import Path
 
 from p2re_eval.interfaces import Clock
 from p2re_eval.store.redaction import Redaction
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 
 @dataclass(frozen=True)

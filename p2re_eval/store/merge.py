@@ -26,7 +26,7 @@ from p2re_eval.store.jobs import (
     SaveResult,
     StartSession,
 )
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 from p2re_eval.store.transfer import Line, MoveLabel, line_text
 
 _BATCH = 200

@@ -9,7 +9,7 @@ from p2re_eval.errors import NoSuchRecord, UsageError
 from p2re_eval.explain import did_you_mean
 from p2re_eval.records import Assignment, OnlineExperiment, UnitOutcomes
 from p2re_eval.store.payloads import record_of
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 _OUTCOMES = """
 WITH judged AS (

@@ -53,40 +53,6 @@ def unpacked(body: str | bytes, *, known: bytes = b"") -> str:
     return decompressor.decompress(body).decode()
 
 
-class Blobs:
-    """Texts on their way into ``blobs``, inside one transaction: which is what makes it safe to
-    remember the ids of those seen before."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._seen: dict[bytes, int] = {}
-
-    def keep(self, text: str | None) -> int | None:
-        """The id of the blob that holds this text, made if it is new."""
-        if text is None:
-            return None
-        content = text.encode()
-        return self.keep_named(digest(content), content)
-
-    def keep_named(self, name: bytes, content: bytes) -> int:
-        """The same, where the digest is known already."""
-        known = self._seen.get(name)
-        if known is None:
-            known = self._seen[name] = self._find(name) or self._add(name, content)
-        return known
-
-    def _find(self, name: bytes) -> int | None:
-        sql = "SELECT id FROM blobs WHERE hash = ?"
-        found = self._connection.execute(sql, (name,)).fetchone()
-        return None if found is None else int(found[0])
-
-    def _add(self, name: bytes, content: bytes) -> int:
-        sql = "INSERT INTO blobs(hash, body) VALUES (?, ?)"
-        row = self._connection.execute(sql, (name, packed(content))).lastrowid
-        assert row is not None
-        return row
-
-
 def text_of(connection: sqlite3.Connection, blob: int | None) -> str | None:
     """The text of a blob; None when retention has dropped it."""
     if blob is None:

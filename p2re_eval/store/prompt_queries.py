@@ -11,7 +11,7 @@ from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.explain import did_you_mean
 from p2re_eval.records import PromptTemplate, Record
 from p2re_eval.store.payloads import record_of, unpacked
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 
 class TemplateRow(Record):
@@ -132,6 +132,11 @@ def read_template(connection: sqlite3.Connection, version: VersionRow) -> Prompt
     """The prompt as it was in this version."""
     body = connection.execute("SELECT body FROM versions WHERE id = ?", (version.id,)).fetchone()
     return record_of(PromptTemplate, unpacked(body[0]))
+
+
+def labels_now(connection: sqlite3.Connection, name: str, path: Path) -> dict[str, int]:
+    """The labels of a prompt and the number of each one's version. Raises NoSuchRecord."""
+    return _labels_now(connection, _template(connection, name, path))
 
 
 def label_history(

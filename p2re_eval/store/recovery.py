@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from p2re_eval.store.apply import roll_back
 from p2re_eval.store.processes import Process, is_dead, this_process
+from p2re_eval.store.transaction import roll_back
 
 
 def enter(connection: sqlite3.Connection, now_ns: int) -> int:

@@ -1,25 +1,25 @@
 """The one gate that every text passes on its way to the disk.
 
-Secrets are taken out by default (:mod:`p2re_eval.store.secret_shapes`); ``P2RE_REDACT`` adds a
-regular expression of the user's, a hook may do more, and ``P2RE_REDACT_DEFAULTS=off`` turns the
-shapes off.
+Secrets are taken out by default (:mod:`p2re_eval.store.secret_shapes`); the user's own patterns
+(:mod:`p2re_eval.store.redaction_rules`) and a hook may do more, and ``P2RE_REDACT_DEFAULTS=off``
+turns the shapes off.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
-from p2re_eval.errors import UsageError
 from p2re_eval.records import JSON, Message
-from p2re_eval.store.secret_shapes import Secrets, note, value_of_key
+from p2re_eval.store.redaction_rules import own_rules
+from p2re_eval.store.secret_shapes import Secrets, value_of_key
 
 Redact: TypeAlias = Callable[[str], str]
 """Takes one text as the user knows it (never its JSON form) and gives what may be stored."""
@@ -40,11 +40,17 @@ class Redaction:
         environ = os.environ if environ is None else environ
         off = environ.get("P2RE_REDACT_DEFAULTS", "").lower() in {"off", "0", "no", "false"}
         self._secrets = None if off else Secrets(environ)
-        self._own = _own_pattern(environ)
+        self._own = own_rules(environ, Path.cwd())
         self._hook = redact
-        self._must_look = redact is not None or self._own is not None
+        self._must_look = redact is not None or bool(self._own)
         # Instructions, settings and attributes come again and again.
         self._seen = lru_cache(maxsize=2048)(self._look)
+        self._heard = lru_cache(maxsize=2048)(self._listen)
+
+    @property
+    def hooked(self) -> bool:
+        """Whether somebody's own function sees every text, and should see it once."""
+        return self._hook is not None
 
     def text(self, text: str | None) -> str | None:
         """A text column; lone surrogates, which UTF-8 cannot hold, are written as ``\\udXXX``."""
@@ -52,6 +58,10 @@ class Redaction:
             return None
         if self._must_look or (self._secrets is not None and self._secrets.suspects(text)):
             text = self.clean_text(text)
+        return self.storable(text)
+
+    def storable(self, text: str) -> str:
+        """A text as a column can hold it."""
         if text.isascii():
             return text
         return text.encode("utf-8", "backslashreplace").decode()
@@ -69,12 +79,18 @@ class Redaction:
 
     def record(self, record: BaseModel, *, exclude: set[str] | None = None) -> str:
         """A record's JSON text without its defaults."""
-        return self._dump(record, exclude_defaults=True, exclude=exclude)
+        return self._dump(record, exclude_defaults=True, exclude=exclude)[0]
 
-    def message(self, message: Message) -> str:
-        """A message's JSON text; parts keep their ``type``, a default that tells them apart."""
-        in_parts = not isinstance(message.content, str)
-        return self._dump(message, exclude_defaults=not in_parts, exclude_none=in_parts)
+    def whole(self, record: BaseModel, *, exclude: Any = None) -> str:
+        """A record's JSON text with everything that reading it back needs."""
+        return self._dump(record, exclude=exclude)[0]
+
+    def said(self, message: Message) -> tuple[str, bool]:
+        """A message's JSON text, and whether nothing in it is suspicious; parts keep their
+        ``type``, a default that tells them apart."""
+        if not isinstance(message.content, str):
+            return self._dump(message, exclude_none=True)
+        return self._dump(message, names=False, exclude_defaults=True)
 
     def clean(self, value: JSON) -> JSON:
         """A JSON value without secrets, in its texts and under the names of keys."""
@@ -88,43 +104,38 @@ class Redaction:
 
     def clean_text(self, text: str) -> str:
         """A text without secrets."""
-        if self._secrets is not None:
+        if self._secrets is not None and self._secrets.suspects(text):
             text = self._secrets.replaced(text)
-        if self._own is not None:
-            text = self._own.sub(note("by P2RE_REDACT"), text)
+        for rule in self._own:
+            text = rule.replaced(text)
         return text if self._hook is None else self._hook(text)
 
     def _clean_under(self, name: JSON, value: JSON) -> JSON:
         return self.clean(value if self._secrets is None else value_of_key(name, value))
 
-    def _passes(self, text: str) -> bool:
-        """Whether JSON text can be written as it is."""
+    def _passes(self, text: str, *, names: bool = True) -> bool:
+        """Whether JSON text can be written as it is; without ``names`` its keys are our own."""
         if self._must_look:
             return False
-        return self._seen(text) if len(text) <= _WORTH_KEEPING else self._look(text)
+        if len(text) <= _WORTH_KEEPING:
+            return self._seen(text) if names else self._heard(text)
+        return self._look(text) if names else self._listen(text)
 
     def _look(self, text: str) -> bool:
         return self._secrets is None or not self._secrets.suspects_json(text)
 
-    def _dump(self, record: BaseModel, **options: Any) -> str:
+    def _listen(self, text: str) -> bool:
+        return self._secrets is None or not self._secrets.suspects(text)
+
+    def _dump(self, record: BaseModel, *, names: bool = True, **options: Any) -> tuple[str, bool]:
+        """The JSON text, and whether it passed as it is: then so does every text inside it."""
         try:
             text = record.model_dump_json(**options)
-            if self._passes(text):
-                return text
+            if self._passes(text, names=names):
+                return text, True
         except PydanticSerializationError:
             pass  # a lone surrogate, or something that only str() can write: the slow way
-        return _dumps(self.clean(record.model_dump(**options)))
-
-
-def _own_pattern(environ: Mapping[str, str]) -> re.Pattern[str] | None:
-    pattern = environ.get("P2RE_REDACT")
-    if not pattern:
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        what = f"P2RE_REDACT is no regular expression: {error}; correct it, or unset it"
-        raise UsageError(what) from None
+        return _dumps(self.clean(record.model_dump(**options))), False
 
 
 def _dumps(value: JSON) -> str:

@@ -62,14 +62,15 @@ def import_rescued(database: Path, write: Callable[[Job], None]) -> int:
     """
     total = 0
     for path in rescue_paths(database):
-        if not _is_ours(path):
+        if not is_ours(path):
             continue
         with _locked(path, os.O_RDWR) as file:
-            total += _import_file(path, _everything(file), write)
+            total += import_file(path, everything(file), write)
     return total
 
 
-def _import_file(path: Path, content: bytes, write: Callable[[Job], None]) -> int:
+def import_file(path: Path, content: bytes, write: Callable[[Job], None]) -> int:
+    """Hand each line to ``write`` and remove the file, which is ``path``; gives how many."""
     adapter: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="write")])
     lines = [line for line in content.split(b"\n") if line]
     unreadable = [line for line in lines if not _written(adapter, line, write)]
@@ -121,7 +122,7 @@ def _locked(path: Path, flags: int) -> Iterator[int]:
         file = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             _lock(file)
-            if _same(file, path):
+            if is_same(file, path):
                 yield file
                 return
         finally:
@@ -136,14 +137,15 @@ def _lock(file: int) -> None:
     fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def _same(file: int, path: Path) -> bool:
+def is_same(file: int, path: Path) -> bool:
+    """Whether the open file is still what stands at this path."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
         return False
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """The temp folder is everybody's: what someone else put there is not imported."""
     try:
         found = path.lstat()
@@ -153,7 +155,8 @@ def _is_ours(path: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and mine
 
 
-def _everything(file: int) -> bytes:
+def everything(file: int) -> bytes:
+    """The whole content of an open file."""
     with os.fdopen(os.dup(file), "rb") as stream:
         stream.seek(0)
         return stream.read()

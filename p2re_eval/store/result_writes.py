@@ -6,16 +6,17 @@ from collections.abc import Iterable
 
 from p2re_eval.records import Evaluation, Experiment, PromptTemplate, Result, Session, Span
 from p2re_eval.store import rollups
-from p2re_eval.store.columns import columns, insert_into, replacing
+from p2re_eval.store.columns import Insert, columns, insert_into, replacing
 from p2re_eval.store.payloads import packed
-from p2re_eval.store.trace_writes import Transaction, add_spans, key_column
+from p2re_eval.store.trace_writes import add_spans, key_column
+from p2re_eval.store.transaction import Transaction
 from p2re_eval.store.upkeep import judged_watermark
 
-_EVALUATION_COLUMNS = columns(
+_EVALUATION_COLUMNS = (
     "evaluation_id trace_id name identifier experiment_id scorer scorer_version kind value label "
     "passed explanation metadata fault weight duration_ns created_ns"
 )
-_RESULT_COLUMNS = columns(
+_RESULT_COLUMNS = (
     "experiment_id item suite prompt prompt_version model case_id repeat position tags cluster "
     "outcome value trace_id source recorded fault inputs_preview output_preview expected_preview "
     "input_tokens output_tokens cached_tokens reasoning_tokens cost_usd duration_ns quarantine "
@@ -25,8 +26,6 @@ _EXPERIMENT_COLUMNS = columns(
     "experiment_id name status started_ns ended_ns planned suites revision packages settings "
     "verdicts process"
 )
-_EVALUATION_KEY = "trace_id, name, identifier, coalesce(experiment_id, '')"
-_SAME_TARGET = "trace_id = ? AND name = ? AND identifier = ? AND coalesce(experiment_id, '') = ?"
 _KEEP_WHAT_WAS_SAID = (
     "INSERT INTO evaluation_history(evaluation_id, trace_id, name, identifier, value, label, "
     "passed, explanation, created_ns, replaced_ns) SELECT evaluation_id, trace_id, name, "
@@ -34,14 +33,14 @@ _KEEP_WHAT_WAS_SAID = (
 )
 _RESULT_KEY = "experiment_id, suite, prompt, model, case_id, repeat"
 
-_SAVE_EVALUATION = insert_into(
-    "evaluations",
-    _EVALUATION_COLUMNS,
-    replacing(_EVALUATION_COLUMNS, target=_EVALUATION_KEY, keep=()),
+_SAVE_EVALUATION = Insert("evaluations", _EVALUATION_COLUMNS)
+_SAVE_RESULT = Insert(
+    "results",
+    _RESULT_COLUMNS,
+    replacing(columns(_RESULT_COLUMNS), target=_RESULT_KEY, keep=()),
 )
-_SAVE_RESULT = insert_into(
-    "results", _RESULT_COLUMNS, replacing(_RESULT_COLUMNS, target=_RESULT_KEY, keep=())
-)
+_ASSIGNMENT_COLUMNS = "experiment_id suite prompt prompt_version model"
+_ASSIGN = Insert("assignments", _ASSIGNMENT_COLUMNS, "ON CONFLICT DO NOTHING")
 _START_EXPERIMENT = insert_into(
     "experiments",
     _EXPERIMENT_COLUMNS,
@@ -62,20 +61,19 @@ def save_result(
     spans: Iterable[Span],
 ) -> None:
     """The outcome of a planned run; run again in the same experiment, it replaces the first."""
-    transaction.connection.execute(_SAVE_RESULT, _result_values(transaction, result))
-    transaction.connection.execute(
-        "INSERT INTO assignments(experiment_id, suite, prompt, prompt_version, model) "
-        "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (
-            result.experiment_id,
-            result.suite,
-            result.prompt,
-            result.prompt_version or "",
-            result.model,
-        ),
-    )
+    transaction.add(_SAVE_RESULT, _result_values(transaction, result))
+    _assign(transaction, result)
     save_evaluations(transaction, evaluations)
     add_spans(transaction, spans)
+
+
+def _assign(transaction: Transaction, result: Result) -> None:
+    """What the experiment runs; all cases of a suite say the same."""
+    version = result.prompt_version or ""
+    row = (result.experiment_id, result.suite, result.prompt, version, result.model)
+    if row not in transaction.memory.assignments:
+        transaction.memory.assignments[row] = 0
+        transaction.add(_ASSIGN, row)
 
 
 def save_evaluations(transaction: Transaction, evaluations: Iterable[Evaluation]) -> None:
@@ -85,25 +83,21 @@ def save_evaluations(transaction: Transaction, evaluations: Iterable[Evaluation]
     must not change when another looks at the same trace. A person's earlier word moves to the
     history.
     """
-    evaluations = list(evaluations)
     for one in evaluations:
-        _make_room(transaction, one)
-    transaction.connection.executemany(
-        _SAVE_EVALUATION, [_evaluation_values(transaction, one) for one in evaluations]
-    )
+        key = one.trace_id, one.name, one.identifier, one.experiment_id or ""
+        known = transaction.judgement(key)
+        if known is not None:
+            _make_room(transaction, one, known)
+        transaction.add(_SAVE_EVALUATION, _evaluation_values(transaction, one))
 
 
-def _make_room(transaction: Transaction, one: Evaluation) -> None:
+def _make_room(transaction: Transaction, one: Evaluation, row: int) -> None:
     """Take the judgement out that this one replaces: the new row has a new id, so that whoever
     follows the ids sees it."""
     connection = transaction.connection
-    found = connection.execute(
-        f"SELECT id, kind, evaluation_id FROM evaluations WHERE {_SAME_TARGET}",  # noqa: S608 - our own SQL
-        (one.trace_id, one.name, one.identifier, one.experiment_id or ""),
+    kind, evaluation_id = connection.execute(
+        "SELECT kind, evaluation_id FROM evaluations WHERE id = ?", (row,)
     ).fetchone()
-    if found is None:
-        return
-    row, kind, evaluation_id = found
     if kind == "HUMAN" and evaluation_id != one.evaluation_id:
         connection.execute(_KEEP_WHAT_WAS_SAID, (transaction.now_ns, row))
     if row <= judged_watermark(connection):
@@ -164,6 +158,7 @@ def start_session(transaction: Transaction, session: Session) -> None:
             redaction.json(session.metadata),
         ),
     )
+    transaction.memory.next_ids.pop("sessions", None)  # SQLite has given one out
 
 
 def _evaluation_values(transaction: Transaction, one: Evaluation) -> tuple[object, ...]:

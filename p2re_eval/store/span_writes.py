@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from p2re_eval.records import MODEL_KINDS, CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
+from p2re_eval.store.columns import Update
 from p2re_eval.store.result_writes import save_evaluations
 from p2re_eval.store.trace_writes import (
     TRACE_COLUMNS,
-    Transaction,
+    Answer,
     add_span,
     insert_response,
     insert_trace,
@@ -19,6 +20,7 @@ from p2re_eval.store.trace_writes import (
     remove_response,
     trace_values,
 )
+from p2re_eval.store.transaction import TraceState, Transaction
 from p2re_eval.store.upkeep import forget_ending
 
 _SQL_KINDS = "(" + ", ".join(f"'{kind}'" for kind in sorted(MODEL_KINDS)) + ")"
@@ -42,6 +44,9 @@ UPDATE traces SET (input_tokens, output_tokens, cached_tokens, reasoning_tokens,
 WHERE id = ? AND (span_id = '' OR kind NOT IN {_SQL_KINDS})
 """  # noqa: S608 - our own names
 """A framework's call with the SDK's own call inside it is one call: the outer one counts."""
+_NAME_USER = Update(
+    "sessions", "UPDATE sessions SET user = ? WHERE session_id = ? AND user IS NULL"
+)
 _OWN_MEASURES = """
 , (model_answered, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd) = (
   SELECT model_answered, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd
@@ -53,7 +58,7 @@ _OWN_MEASURES = """
 class _Known:
     """What stands in a trace before a span joins it; ``root`` is empty until the root has come."""
 
-    row: int
+    state: TraceState
     root: str
     kind: str
     model: str
@@ -61,6 +66,11 @@ class _Known:
     user: str | None
     tags: str | None
     metadata: str | None
+
+    @property
+    def row(self) -> int:
+        """The row in ``traces``."""
+        return self.state.row
 
     @property
     def adds_up(self) -> bool:
@@ -86,28 +96,34 @@ def save_spans(transaction: Transaction, spans: Iterable[CapturedSpan]) -> None:
 
 
 def _known(transaction: Transaction, trace_id: str) -> _Known | None:
+    state = transaction.trace(trace_id)
+    if state is None:
+        return None
     found = transaction.connection.execute(
-        "SELECT id, span_id, kind, model, session_id, user, tags, metadata FROM traces "
-        "WHERE trace_id = ?",
-        (trace_id,),
+        "SELECT span_id, kind, model, session_id, user, tags, metadata FROM traces WHERE id = ?",
+        (state.row,),
     ).fetchone()
-    return None if found is None else _Known(*found)
+    return _Known(state, *found)
 
 
 def _whole(transaction: Transaction, one: CapturedSpan) -> None:
     """A trace that begins with its root, nearly always a single call: nothing is added up."""
     trace = _trace(one)
-    row = insert_trace(transaction, trace)
+    answer = Answer(transaction.redaction, trace.completion, trace.fault)
+    state = insert_trace(transaction, trace, answer)
     if trace.session_id is not None and trace.user is not None:
         _name_user(transaction, trace.session_id, trace.user)
-    _keep(transaction, row, one, trace)
+    _keep(transaction, state, one, trace, answer)
 
 
-def _keep(transaction: Transaction, row: int, one: CapturedSpan, trace: Trace) -> None:
+def _keep(
+    transaction: Transaction, state: TraceState, one: CapturedSpan, trace: Trace, answer: Answer
+) -> None:
     """What a root leaves beside the trace's row."""
-    keep_root(transaction, row, trace, parent_id=one.span.parent_id)
+    keep_root(transaction, state, trace, parent_id=one.span.parent_id)
     if trace.status != "RUNNING":
-        insert_response(transaction, row, None, trace.completion, trace.fault)
+        insert_response(transaction, state.row, None, answer)
+    state.ended = trace.status != "RUNNING"
     if one.evaluations:
         save_evaluations(transaction, one.evaluations)
 
@@ -127,8 +143,8 @@ def _begin(transaction: Transaction, one: CapturedSpan) -> _Known:
         session_id=one.session_id,
         user=one.user,
     )
-    row = insert_trace(transaction, trace)
-    return _Known(row, "", "CHAIN", "", one.session_id, one.user, None, None)
+    state = insert_trace(transaction, trace)
+    return _Known(state, "", "CHAIN", "", one.session_id, one.user, None, None)
 
 
 def _is_news(transaction: Transaction, known: _Known, span: Span) -> bool:
@@ -152,7 +168,7 @@ def _join(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:
             _demote(transaction, known)
         _set_root(transaction, known, one)
         return
-    add_span(transaction, known.row, span, one.fault if span.kind in MODEL_KINDS else None)
+    add_span(transaction, known.state, span, one.fault if span.kind in MODEL_KINDS else None)
     if known.adds_up and span.kind in MODEL_KINDS and span.prompt is not None:
         _name_model(transaction, known, span.prompt.model.id)
     _inherit(transaction, known, one)
@@ -172,12 +188,14 @@ def _outranks(transaction: Transaction, known: _Known, span: Span) -> bool:
 
 def _set_root(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:
     trace = _trace(one)
-    values = trace_values(transaction, trace)
+    answer = Answer(transaction.redaction, trace.completion, trace.fault)
+    values = dict(zip(TRACE_COLUMNS, trace_values(transaction, trace, answer), strict=True))
     for name in ("session_id", "user", "tags", "metadata"):
         values[name] = getattr(known, name) if values[name] is None else values[name]
     if trace.kind not in MODEL_KINDS:
         values["model"] = known.model
-    remove_response(transaction, known.row)
+    if known.state.ended:
+        remove_response(transaction, known.row)
     transaction.connection.execute(
         _SET_ROOT, (*(values[name] for name in _ROOT_COLUMNS), known.row)
     )
@@ -185,7 +203,7 @@ def _set_root(transaction: Transaction, known: _Known, one: CapturedSpan) -> Non
         join_session(transaction, trace.session_id, known.row, trace.start_ns)
     if trace.user is not None and values["session_id"] is not None:
         _name_user(transaction, str(values["session_id"]), trace.user)
-    _keep(transaction, known.row, one, trace)
+    _keep(transaction, known.state, one, trace, answer)
 
 
 def _trace(one: CapturedSpan) -> Trace:
@@ -259,7 +277,4 @@ def _inherit(transaction: Transaction, known: _Known, one: CapturedSpan) -> None
 
 
 def _name_user(transaction: Transaction, session_id: str, user: str) -> None:
-    transaction.connection.execute(
-        "UPDATE sessions SET user = ? WHERE session_id = ? AND user IS NULL",
-        (transaction.redaction.text(user), session_id),
-    )
+    transaction.add(_NAME_USER, (transaction.redaction.text(user), session_id))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -59,15 +61,20 @@ from p2re_eval.store.jobs import (
     Write,
 )
 from p2re_eval.store.maintenance import Maintenance
+from p2re_eval.store.pending import Failed, Pending, catch_up
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
+from p2re_eval.store.spool import orphaned, take_over
 from p2re_eval.store.sync_ledger import SyncLedger, targets
 from p2re_eval.store.trace_lists import TraceFilter, TraceRow
-from p2re_eval.store.trace_writes import Transaction, key_column
+from p2re_eval.store.trace_writes import key_column
+from p2re_eval.store.transaction import Transaction
 from p2re_eval.store.writer import Writer
 
 _T = TypeVar("_T")
+LOOK_S = 1.0
+"""How often an open database looks for spans of processes that died."""
 
 
 def open_store(
@@ -82,13 +89,15 @@ def open_store(
 
     What dead processes left RUNNING becomes ABANDONED, and rescued answers are imported.
     ``busy_timeout_s`` is how long a write waits for another process; ``redact`` sees every text
-    before the disk does; ``read_only`` changes nothing and makes no file.
+    before the disk does; ``read_only`` changes nothing and makes no file, except
+    that calls which a dead process had captured find their place, where that can be done.
 
     Raises StoreReadOnly, NotADatabase, NewerSchema, StoreLocked, StoreFull, StoreCorrupt.
     """
     path = Path(path).expanduser().absolute()
     clock = clock or SystemClock()
     if read_only:
+        _adopt(path, clock, Redaction())
         store = Store(path, None, busy_timeout_s)
         store.check()
         return store
@@ -130,6 +139,7 @@ class Store:
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
+        self._look_again = time.monotonic() + LOOK_S
         atexit.register(self.close)
 
     def __enter__(self) -> Store:
@@ -171,6 +181,7 @@ class Store:
 
     def save_evaluations(self, evaluations: Sequence[Evaluation]) -> Future[None]:
         """Judgements; the newest of each (trace, name, identifier) of an experiment stays."""
+        catch_up(self.path)
         return self._submit(SaveEvaluations(tuple(evaluations)))
 
     def save_prompt_version(self, template: PromptTemplate) -> Future[None]:
@@ -185,6 +196,20 @@ class Store:
         waits anyway: it writes in its own thread, when nothing is in the way.
         """
         return self._submit(SaveSpans(tuple(spans)), at_once=at_once)
+
+    def pending(self, failed: Failed) -> Pending | None:
+        """A way for captured spans that makes nobody wait for a transaction: each is in a file
+        beside the database when :meth:`Pending.add` returns, and in the tables a moment later.
+
+        None where that cannot be: no such file can be made, or a function of the user's is to see
+        every text, once.
+        """
+        if self._redaction is None or self._redaction.hooked:
+            return None
+        try:
+            return Pending(self.path, self._redaction, self.save_spans, failed)
+        except OSError:
+            return None
 
     def keep_assignment(self, assignment: Assignment) -> Future[None]:
         """A unit's variant in an A/B experiment; the first word of it stays."""
@@ -337,6 +362,7 @@ class Store:
 
         Raises StoreError, and what the edit raises: then nothing of it is written.
         """
+        catch_up(self.path)
         found: list[_T] = []
         self._submit(Change(lambda transaction: found.append(edit(transaction)))).result()
         return found[-1]
@@ -344,6 +370,7 @@ class Store:
     def index_everything(self) -> None:
         """Bring the full-text index and the rollups up to what has ended by now."""
         self._refuse_misuse()
+        catch_up(self.path)
         if self._writer is not None:
             self._writer.index_everything().result()
 
@@ -362,6 +389,7 @@ class Store:
         self._refuse_misuse()
         if self._redaction is None:
             raise StoreError(f"{self.path}: was opened to read only", path=self.path)
+        catch_up(self.path)
         connection = open_for_writing(self.path, busy_timeout_s=self._busy_timeout_s)
         try:
             with explained(self.path):
@@ -386,6 +414,7 @@ class Store:
 
     def _reader(self) -> sqlite3.Connection:
         self._refuse_misuse()
+        self._bring_in()
         reader: _Reader | None = getattr(self._mine, "reader", None)
         if reader is None:
             reader = _Reader(open_for_reading(self.path, busy_timeout_s=self._busy_timeout_s))
@@ -393,6 +422,14 @@ class Store:
             with self._lock:
                 self._readers.add(reader)
         return reader.connection
+
+    def _bring_in(self) -> None:
+        """Calls that have returned, and what other processes left behind: looked for now and then,
+        as a server stays open for weeks."""
+        catch_up(self.path)
+        if self._redaction is not None and time.monotonic() >= self._look_again:
+            self._look_again = time.monotonic() + LOOK_S
+            _adopt(self.path, self._clock, self._redaction)
 
     def _refuse_misuse(self) -> None:
         if self._closed:
@@ -412,6 +449,19 @@ class _Reader:
         self.connection.close()
 
 
+def _adopt(path: Path, clock: Clock, redaction: Redaction) -> None:
+    """Spans of dead processes into the tables; where that cannot be done they stay as they are."""
+    if not orphaned(path):
+        return
+    with contextlib.suppress(StoreError, OSError):
+        connection = open_for_writing(path, busy_timeout_s=1.0)
+        try:
+            with explained(path):
+                _tidy_up(connection, path, clock, redaction)
+        finally:
+            connection.close()
+
+
 def _tidy_up(
     connection: sqlite3.Connection, path: Path, clock: Clock, redaction: Redaction
 ) -> None:
@@ -422,4 +472,5 @@ def _tidy_up(
         apply_all(Transaction(connection, redaction, now_ns, 0), [job])
 
     import_rescued(path, write)
+    take_over(path, write)
     recovery.abandon_the_dead(connection, now_ns)

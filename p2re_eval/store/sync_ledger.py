@@ -15,7 +15,7 @@ from p2re_eval.store.result_writes import save_evaluations
 from p2re_eval.store.span_writes import save_spans
 from p2re_eval.store.sync_writes import restart, save_marks, save_positions
 from p2re_eval.store.trace_queries import evaluation, spans_of
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 _END = 1 << 62
 """After every id."""

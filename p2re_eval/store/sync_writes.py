@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from p2re_eval.store.columns import columns, insert_into, replacing
 from p2re_eval.store.marks import Mark, Position
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 _MARK = columns("target kind local_id remote_id status digest detail updated_ns")
 _SAVE_MARK = insert_into(

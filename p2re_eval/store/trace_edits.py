@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from p2re_eval.store.payloads import json_of
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 
 def set_pin(transaction: Transaction, trace_id: str, *, pinned: bool) -> None:

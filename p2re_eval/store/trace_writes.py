@@ -1,102 +1,90 @@
-"""Traces, their prompts, answers and spans on their way into the tables."""
+"""Traces, their answers and spans on their way into the tables."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterable, Sequence
 
-from p2re_eval.records import (
-    Completion,
-    Exposure,
-    Fault,
-    Message,
-    RenderedPrompt,
-    Span,
-    Trace,
-)
-from p2re_eval.store.columns import columns, insert_into
-from p2re_eval.store.payloads import Blobs, digest, squeezed
+from p2re_eval.records import Completion, Exposure, Fault, Message, Span, Trace
+from p2re_eval.store.columns import Insert, Update, columns
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.steps.record_tables import version_column
+from p2re_eval.store.texts import keep_prompt, keep_text
+from p2re_eval.store.transaction import TraceState, Transaction
 from p2re_eval.store.upkeep import forget_ending
 
-SMALL_VARIABLES = 48
-"""Bytes that are not worth compressing, even against the messages."""
 PREVIEW_CHARS = 120
 """What a list shows of a text; the design allows 500, and every trace pays for it twice."""
 
-
 _HASH = re.compile("[0-9a-f]{64}")
 
-
-class Transaction:
-    """An open transaction and what its writes need; ``process`` is the id of this opening."""
-
-    def __init__(
-        self, connection: sqlite3.Connection, redaction: Redaction, now_ns: int, process: int
-    ) -> None:
-        self.connection = connection
-        self.redaction = redaction
-        self.now_ns = now_ns
-        self.process = process
-        self.blobs = Blobs(connection)
-
-
-TRACE_COLUMNS = columns(
-    "trace_id span_id name status source start_ns end_ns model model_answered prompt_name prompt "
-    "prompt_version suite case_id repeat experiment_id session_id run_key attempts input_tokens "
-    "output_tokens cached_tokens reasoning_tokens cost_usd fault_kind input_preview output_preview "
-    "tags metadata process kind user"
+_BEGINNING = (
+    "trace_id span_id name source model prompt_name prompt prompt_version suite case_id repeat "
+    "experiment_id session_id run_key kind user input_preview"
 )
-_ENDING_COLUMNS = columns(
+_ENDING = (
     "status start_ns end_ns model_answered attempts input_tokens output_tokens cached_tokens "
     "reasoning_tokens cost_usd fault_kind output_preview tags metadata process"
 )
-_SPAN_COLUMNS = columns(
-    "trace span_id parent_id name kind status status_message start_ns end_ns attributes prompt "
-    "run_key events"
-)
-_RESPONSE_COLUMNS = columns(
-    "trace span message reasoning raw refusal finish_reason raw_finish_reason response_id "
-    "duration_ns rate_limit fault model_answered input_tokens output_tokens cached_tokens "
-    "reasoning_tokens cost_usd"
-)
+TRACE_COLUMNS = columns(f"{_BEGINNING} {_ENDING}")
 _NOTHING_MORE = (None,) * 6  # a run's model, tokens and cost stand in traces
 
-_INSERT_TRACE = insert_into("traces", TRACE_COLUMNS)
-_END_TRACE = (
+_INSERT_TRACE = Insert("traces", f"id {_BEGINNING} {_ENDING}")
+_END_TRACE = Update(
+    "traces",
     "UPDATE traces SET "  # noqa: S608 - our own names
-    + ", ".join(f"{column} = ?" for column in _ENDING_COLUMNS)
-    + " WHERE id = ?"
+    + ", ".join(f"{column} = ?" for column in columns(_ENDING))
+    + " WHERE id = ?",
 )
-_INSERT_SPAN = insert_into("spans", _SPAN_COLUMNS)
-_INSERT_RESPONSE = insert_into("responses", _RESPONSE_COLUMNS)
+_INSERT_SPAN = Insert(
+    "spans",
+    "id trace span_id parent_id name kind status status_message start_ns end_ns attributes prompt "
+    "run_key events",
+)
+_INSERT_RESPONSE = Insert(
+    "responses",
+    "id trace span message reasoning raw refusal finish_reason raw_finish_reason response_id "
+    "duration_ns rate_limit fault model_answered input_tokens output_tokens cached_tokens "
+    "reasoning_tokens cost_usd",
+)
+_INSERT_FIRST_TOKEN = Insert("metrics", "response name value")
+_INSERT_EXPOSURE = Insert(
+    "exposures", "experiment trace_id variant unit seen_ns", "ON CONFLICT DO NOTHING"
+)
+_INSERT_SESSION = Insert("sessions", "id session_id started_ns")
+_JOIN_SESSION = Insert("trace_sessions", "session trace", "ON CONFLICT DO NOTHING")
 
 
 def begin_trace(transaction: Transaction, trace: Trace) -> None:
     """The row of a run that is on its way; a run that is known already keeps its row."""
-    if row_of(transaction, trace.trace_id) is None:
+    if transaction.trace(trace.trace_id) is None:
         insert_trace(transaction, trace)
 
 
 def finish_trace(transaction: Transaction, trace: Trace) -> None:
     """The run as it ended, whether its beginning was recorded or not; a second ending replaces."""
-    row = row_of(transaction, trace.trace_id)
-    if row is None:
-        row = insert_trace(transaction, trace)
+    answer = Answer(transaction.redaction, trace.completion, trace.fault)
+    state = transaction.trace(trace.trace_id)
+    if state is None:
+        state = insert_trace(transaction, trace, answer)
     else:
-        remove_response(transaction, row)  # first: it is counted as the row still stands
-        transaction.connection.execute(_END_TRACE, (*_ending(transaction, trace), row))
+        if state.ended:
+            remove_response(transaction, state.row)  # first: it is counted as the row still stands
+        transaction.add(_END_TRACE, (*_ending(transaction, trace, answer), state.row))
     if trace.status != "RUNNING":
-        insert_response(transaction, row, None, trace.completion, trace.fault)
+        insert_response(transaction, state.row, None, answer)
+    state.ended = trace.status != "RUNNING"
     if trace.attributes or trace.events or trace.exposures:
-        keep_root(transaction, row, trace)
-    add_spans(transaction, trace.spans)
+        keep_root(transaction, state, trace)
+    for span in trace.spans:
+        if span.trace_id == trace.trace_id:
+            add_span(transaction, state, span)
+        else:
+            add_spans(transaction, [span])
 
 
 def keep_root(
-    transaction: Transaction, row: int, trace: Trace, *, parent_id: str | None = None
+    transaction: Transaction, state: TraceState, trace: Trace, *, parent_id: str | None = None
 ) -> None:
     """What only the root span of a captured trace says; see ``steps.capture_tables``."""
     root = Span(
@@ -112,7 +100,7 @@ def keep_root(
         attributes=trace.attributes,
         events=trace.events,
     )
-    add_span(transaction, row, root)
+    add_span(transaction, state, root)
     keep_exposures(transaction, trace.trace_id, trace.exposures, trace.start_ns)
 
 
@@ -120,45 +108,17 @@ def keep_exposures(
     transaction: Transaction, trace_id: str, exposures: Sequence[Exposure], seen_ns: int
 ) -> None:
     """Which variants of experiments a trace has shown to whom; the first word of it stays."""
-    if not exposures:
-        return
-    transaction.connection.executemany(
-        "INSERT INTO exposures(experiment, trace_id, variant, unit, seen_ns) "
-        "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(one.experiment, trace_id, one.variant, one.unit, seen_ns) for one in exposures],
-    )
+    for one in exposures:
+        row = (one.experiment, trace_id, one.variant, one.unit, seen_ns)
+        transaction.add(_INSERT_EXPOSURE, row)
 
 
 def add_spans(transaction: Transaction, spans: Iterable[Span]) -> None:
     """Child spans of traces that are on disk; one that is there already is replaced."""
     for span in spans:
-        trace = row_of(transaction, span.trace_id)
-        if trace is not None:  # retention may have taken a trace that an old cache still names
-            add_span(transaction, trace, span)
-
-
-def keep_prompt(transaction: Transaction, prompt: RenderedPrompt) -> int:
-    """The id of this rendered prompt; the same prompt has one row however often it runs."""
-    connection, redaction, blobs = transaction.connection, transaction.redaction, transaction.blobs
-    head = redaction.record(prompt, exclude={"messages", "variables"}).encode()
-    variables = (redaction.json(prompt.variables) or "").encode()
-    messages = [redaction.message(message).encode() for message in prompt.messages]
-    names = [digest(content) for content in (head, variables, *messages)]
-    name = digest(b"".join(names))
-    found = connection.execute("SELECT id FROM prompts WHERE hash = ?", (name,)).fetchone()
-    if found is not None:
-        return int(found[0])
-    row = connection.execute(
-        "INSERT INTO prompts(hash, head, variables) VALUES (?, ?, ?)",
-        (name, blobs.keep_named(names[0], head), _beside(variables, messages)),
-    ).lastrowid
-    assert row is not None
-    kept = zip(names[2:], messages, strict=True)
-    connection.executemany(
-        "INSERT INTO messages(prompt, position, blob) VALUES (?, ?, ?)",
-        [(row, position, blobs.keep_named(*one)) for position, one in enumerate(kept)],
-    )
-    return row
+        state = transaction.trace(span.trace_id)
+        if state is not None:  # retention may have taken a trace that an old cache still names
+            add_span(transaction, state, span)
 
 
 def key_column(run_key: str) -> bytes | str | None:
@@ -168,61 +128,52 @@ def key_column(run_key: str) -> bytes | str | None:
     return run_key or None
 
 
-def _beside(variables: bytes, messages: list[bytes]) -> str | bytes | None:
-    if not variables:
-        return None
-    small = len(variables) <= SMALL_VARIABLES
-    return variables.decode() if small else squeezed(variables, known=b"".join(messages))
-
-
-def row_of(transaction: Transaction, trace_id: str) -> int | None:
-    """The row of a trace that is on disk."""
-    found = transaction.connection.execute(
-        "SELECT id FROM traces WHERE trace_id = ?", (trace_id,)
-    ).fetchone()
-    return None if found is None else int(found[0])
-
-
-def insert_trace(transaction: Transaction, trace: Trace) -> int:
-    """A new trace, without its answer and spans; gives its row."""
-    values = trace_values(transaction, trace)
-    row = transaction.connection.execute(
-        _INSERT_TRACE, [values[column] for column in TRACE_COLUMNS]
-    ).lastrowid
-    assert row is not None
+def insert_trace(
+    transaction: Transaction, trace: Trace, answer: Answer | None = None
+) -> TraceState:
+    """A new trace, without its answer and spans."""
+    row = transaction.new_id("traces")
+    transaction.add(_INSERT_TRACE, (row, *trace_values(transaction, trace, answer)))
+    state = TraceState(row, ended=False, new=True)
+    transaction.know(trace.trace_id, state)
     if trace.session_id is not None:
         join_session(transaction, trace.session_id, row, trace.start_ns)
-    return row
+    return state
 
 
-def trace_values(transaction: Transaction, trace: Trace) -> dict[str, object]:
-    """A trace's row, by column."""
+def trace_values(
+    transaction: Transaction, trace: Trace, answer: Answer | None = None
+) -> tuple[object, ...]:
+    """A trace's row: the values of TRACE_COLUMNS."""
     redaction = transaction.redaction
     asked = trace.prompt
-    beginning = {
-        "trace_id": trace.trace_id,
-        "span_id": trace.span_id,
-        "name": trace.name,
-        "source": trace.source,
-        "model": asked.model.id,
-        "prompt_name": asked.name,
-        "prompt": keep_prompt(transaction, asked),
-        "prompt_version": version_column(asked.version),
-        "suite": trace.suite,
-        "case_id": trace.case_id,
-        "repeat": trace.repeat,
-        "experiment_id": trace.experiment_id,
-        "session_id": trace.session_id,
-        "kind": trace.kind,
-        "user": redaction.text(trace.user),
-        "run_key": key_column(trace.run_key),
-        "input_preview": preview(redaction, asked.messages[-1].text if asked.messages else ""),
-    }
-    return beginning | dict(zip(_ENDING_COLUMNS, _ending(transaction, trace), strict=True))
+    prompt, clean = keep_prompt(transaction, asked)
+    last = asked.messages[-1].text if asked.messages else ""
+    answer = answer or Answer(redaction, trace.completion, trace.fault)
+    return (
+        trace.trace_id,
+        trace.span_id,
+        trace.name,
+        trace.source,
+        asked.model.id,
+        asked.name,
+        prompt,
+        version_column(asked.version),
+        trace.suite,
+        trace.case_id,
+        trace.repeat,
+        trace.experiment_id,
+        trace.session_id,
+        key_column(trace.run_key),
+        trace.kind,
+        redaction.text(trace.user),
+        preview(redaction, last, clean=clean),
+        *_ending(transaction, trace, answer),
+    )
 
 
-def _ending(transaction: Transaction, trace: Trace) -> tuple[object, ...]:
-    """The values of _ENDING_COLUMNS."""
+def _ending(transaction: Transaction, trace: Trace, answer: Answer) -> tuple[object, ...]:
+    """The values of _ENDING."""
     redaction, completion = transaction.redaction, trace.completion
     model, *tokens_and_cost = _NOTHING_MORE if completion is None else _measures(completion)
     return (
@@ -233,7 +184,7 @@ def _ending(transaction: Transaction, trace: Trace) -> tuple[object, ...]:
         trace.attempts,
         *tokens_and_cost,
         None if trace.fault is None else trace.fault.kind,
-        preview(redaction, _shown_answer(completion, trace.fault)),
+        answer.preview,
         redaction.json(trace.tags),
         redaction.json(trace.metadata),
         transaction.process if trace.status == "RUNNING" else None,
@@ -253,10 +204,34 @@ def _measures(completion: Completion) -> tuple[object, ...]:
     )
 
 
-def preview(redaction: Redaction, text: str) -> str | None:
-    """The start of a text as a list shows it; cut after redaction, which must see it whole."""
-    whole = redaction.text(text) or ""
+def preview(redaction: Redaction, text: str, *, clean: bool = False) -> str:
+    """The start of a text as a list shows it; cut after redaction, which must see it whole unless
+    it is known to hold nothing suspicious."""
+    whole = (redaction.storable(text) if clean else redaction.text(text)) or ""
     return whole if len(whole) <= PREVIEW_CHARS else whole[: PREVIEW_CHARS - 1] + "…"
+
+
+class Answer:
+    """The end of a run or of a span, as it is written: the message that was said, and its start.
+
+    It is shaped like a message: the next turn of a conversation sends it again and shares it.
+    """
+
+    def __init__(
+        self, redaction: Redaction, completion: Completion | None, fault: Fault | None
+    ) -> None:
+        self.completion = completion
+        self.fault = fault
+        self.message: str | None = None
+        clean = False
+        if completion is not None:
+            said = Message(
+                role="assistant", content=completion.text, tool_calls=completion.tool_calls
+            )
+            self.message, clean = redaction.said(said)
+        shown = _shown_answer(completion, fault)
+        clean = clean and completion is not None and shown is completion.text
+        self.preview = preview(redaction, shown, clean=clean)
 
 
 def _shown_answer(completion: Completion | None, fault: Fault | None) -> str:
@@ -270,16 +245,15 @@ def _shown_answer(completion: Completion | None, fault: Fault | None) -> str:
 
 def join_session(transaction: Transaction, session_id: str, trace: int, start_ns: int) -> None:
     """The trace in its session, which is made if it is new."""
-    connection = transaction.connection
-    connection.execute(
-        "INSERT INTO sessions(session_id, started_ns) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (session_id, start_ns),
-    )
-    connection.execute(
-        "INSERT INTO trace_sessions(session, trace) "
-        "SELECT id, ? FROM sessions WHERE session_id = ? ON CONFLICT DO NOTHING",
-        (trace, session_id),
-    )
+    known = transaction.memory.sessions
+    session = known.get(session_id)
+    if session is None:
+        session = transaction.find("SELECT id FROM sessions WHERE session_id = ?", session_id)
+    if session is None:
+        session = transaction.new_id("sessions")
+        transaction.add(_INSERT_SESSION, (session, session_id, start_ns))
+    known[session_id] = session
+    transaction.add(_JOIN_SESSION, (session, trace))
 
 
 def remove_response(transaction: Transaction, trace: int) -> None:
@@ -293,14 +267,22 @@ def remove_response(transaction: Transaction, trace: int) -> None:
         connection.execute("DELETE FROM responses WHERE id = ?", (found[0],))
 
 
-def add_span(transaction: Transaction, trace: int, span: Span, fault: Fault | None = None) -> None:
-    """A span of the trace in this row, with its answer; it replaces one of the same id."""
-    connection, redaction = transaction.connection, transaction.redaction
-    connection.execute("DELETE FROM spans WHERE trace = ? AND span_id = ?", (trace, span.span_id))
-    row = connection.execute(
+def add_span(
+    transaction: Transaction, state: TraceState, span: Span, fault: Fault | None = None
+) -> None:
+    """A span of the trace, with its answer; it replaces one of the same id."""
+    redaction = transaction.redaction
+    if not state.may_add(span.span_id):
+        transaction.connection.execute(
+            "DELETE FROM spans WHERE trace = ? AND span_id = ?", (state.row, span.span_id)
+        )
+    row = transaction.new_id("spans")
+    prompt = None if span.prompt is None else keep_prompt(transaction, span.prompt)[0]
+    transaction.add(
         _INSERT_SPAN,
         (
-            trace,
+            row,
+            state.row,
             span.span_id,
             span.parent_id,
             span.name,
@@ -310,39 +292,32 @@ def add_span(transaction: Transaction, trace: int, span: Span, fault: Fault | No
             span.start_ns,
             span.end_ns,
             redaction.json(span.attributes),
-            None if span.prompt is None else keep_prompt(transaction, span.prompt),
+            prompt,
             key_column(span.run_key),
             redaction.json(span.events),
         ),
-    ).lastrowid
+    )
     if span.completion is not None or fault is not None:
-        insert_response(transaction, trace, row, span.completion, fault)
+        answer = Answer(redaction, span.completion, fault)
+        insert_response(transaction, state.row, row, answer)
 
 
-def insert_response(
-    transaction: Transaction,
-    trace: int,
-    span: int | None,
-    completion: Completion | None,
-    fault: Fault | None,
-) -> None:
+def insert_response(transaction: Transaction, trace: int, span: int | None, answer: Answer) -> None:
     """The end of a run (``span`` None) or of a span."""
-    connection, redaction = transaction.connection, transaction.redaction
-    failed = None if fault is None else redaction.record(fault)
+    redaction, completion = transaction.redaction, answer.completion
+    row = transaction.new_id("responses")
+    failed = None if answer.fault is None else redaction.record(answer.fault)
     if completion is None:
-        connection.execute(
-            "INSERT INTO responses(trace, span, fault) VALUES (?, ?, ?)", (trace, span, failed)
-        )
+        nothing = (row, trace, span, *(None,) * 9, failed, *_NOTHING_MORE)
+        transaction.add(_INSERT_RESPONSE, nothing)
         return
-    # Shaped like a message: the next turn of a conversation sends this text again and shares it.
-    said = Message(role="assistant", content=completion.text, tool_calls=completion.tool_calls)
-    keep = transaction.blobs.keep
     values = (
+        row,
         trace,
         span,
-        keep(redaction.message(said)),
-        keep(redaction.text(completion.reasoning)),
-        keep(redaction.json(completion.raw)),
+        keep_text(transaction, answer.message),
+        keep_text(transaction, redaction.text(completion.reasoning)),
+        keep_text(transaction, redaction.json(completion.raw)),
         redaction.text(completion.refusal),
         completion.finish_reason,
         completion.raw_finish_reason,
@@ -352,9 +327,7 @@ def insert_response(
         failed,
         *(_NOTHING_MORE if span is None else _measures(completion)),
     )
-    response = connection.execute(_INSERT_RESPONSE, values).lastrowid
+    transaction.add(_INSERT_RESPONSE, values)
     if completion.time_to_first_token_ns is not None:
-        connection.execute(
-            "INSERT INTO metrics(response, name, value) VALUES (?, 'time_to_first_token_ns', ?)",
-            (response, completion.time_to_first_token_ns),
-        )
+        first_token = (row, "time_to_first_token_ns", completion.time_to_first_token_ns)
+        transaction.add(_INSERT_FIRST_TOKEN, first_token)

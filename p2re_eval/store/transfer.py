@@ -34,7 +34,7 @@ from p2re_eval.store.jobs import (
 )
 from p2re_eval.store.payloads import json_of, record_of, unpacked
 from p2re_eval.store.removal import drop_texts
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Transaction
 
 FORMAT = 1
 PAST_COLUMNS = columns(
@@ -237,7 +237,7 @@ def import_lines(
 
 def write_lines(transaction: Transaction, batch: Iterable[Line]) -> None:
     """All of them in one transaction, or none."""
-    writes = [Change(partial(_written, line=line)) for line in batch]
+    writes = [Change(partial(_written, line=line), forgets=False) for line in batch]
     apply_all(transaction, writes)
 
 

@@ -20,7 +20,7 @@ from p2re_eval.store.forking import Working
 from p2re_eval.store.jobs import Write
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.rescue import rescue
-from p2re_eval.store.trace_writes import Transaction
+from p2re_eval.store.transaction import Memory, Transaction
 
 QUEUE_LIMIT = 10_000
 """Jobs; a caller that is faster than the disk waits here instead of filling the memory."""
@@ -57,6 +57,7 @@ class Writer:
         self._file = path.stat()
         self._thread: threading.Thread | None = None
         self._working = Working()
+        self._memory = Memory()
         self._busy_timeout_ms = int(connection.execute("PRAGMA busy_timeout").fetchone()[0])
 
     def submit(self, job: Write) -> Future[None]:
@@ -235,7 +236,10 @@ class Writer:
         now_ns = self._clock.now_ns()
         if self._process is None:
             self._process = recovery.enter(self._connection, now_ns)
-        apply_all(Transaction(self._connection, self._redaction, now_ns, self._process), jobs)
+        apply_all(
+            Transaction(self._connection, self._redaction, now_ns, self._process, self._memory),
+            jobs,
+        )
 
     def _refuse_another_file(self) -> None:
         """SQLite would go on writing to a removed file, and everything would be gone at the end."""

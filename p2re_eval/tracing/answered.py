@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from p2re_eval.providers.chat_answer import finish_reason
 from p2re_eval.records import JSON, Completion, FinishReason, RenderedPrompt, Usage
@@ -23,7 +24,7 @@ def completion_of(raw: RawSpan, prompt: RenderedPrompt, *, model_call: bool) -> 
     attributes = raw.attributes
     answer = _answer(raw)
     reason = text(first(said(attributes, "finish_reason"))) or answer.finish_reason
-    completion = Completion(
+    return Completion(
         text=answer.plain_text,
         tool_calls=tuple(answer.calls),
         reasoning="\n".join(answer.reasoning) or None,
@@ -32,13 +33,11 @@ def completion_of(raw: RawSpan, prompt: RenderedPrompt, *, model_call: bool) -> 
         response_id=text(said(attributes, "response_id")),
         duration_ns=None if raw.end_ns is None else raw.end_ns - raw.start_ns,
         time_to_first_token_ns=_first_token_ns(raw),
+        **(_measures(attributes, prompt) if model_call else {}),
     )
-    return _measured(completion, attributes, prompt) if model_call else completion
 
 
-def _measured(
-    completion: Completion, attributes: Mapping[str, JSON], prompt: RenderedPrompt
-) -> Completion:
+def _measures(attributes: Mapping[str, JSON], prompt: RenderedPrompt) -> dict[str, Any]:
     model = text(said(attributes, "model_answered"))
     usage = Usage(
         input_tokens=count(said(attributes, "input_tokens")),
@@ -47,7 +46,7 @@ def _measured(
         reasoning_tokens=count(said(attributes, "reasoning_tokens")),
     )
     cost = captured_cost_usd(attributes, prompt.model, usage, answered_as=model)
-    return completion.model_copy(update={"model": model, "usage": usage, "cost_usd": cost})
+    return {"model": model, "usage": usage, "cost_usd": cost}
 
 
 def _answer(raw: RawSpan) -> Said:

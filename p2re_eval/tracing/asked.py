@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import NoneType
 
 from pydantic import ValidationError
 
@@ -95,28 +97,52 @@ def _prompts(attributes: Mapping[str, JSON]) -> Iterator[Said]:
                     yield from plain_message(value, role="user")
 
 
+_SETTINGS = (
+    "parameters", "provider", "model_asked", "model", "temperature", "top_p", "max_tokens", "seed",
+)  # fmt: skip
+"""The fields that a model's settings are read from, beside ``stop``."""
+_OFTEN_THE_SAME = 2000
+"""Characters of parameters; longer ones hold tools or schemas, and would fill the memory."""
+
+
 def _model(attributes: Mapping[str, JSON]) -> ModelSettings:
-    given = mapping(said(attributes, "parameters"))
+    told = [said(attributes, field) for field in _SETTINGS]
+    stop = said(attributes, "stop")
+    plain = all(isinstance(value, (str, int, float, NoneType)) for value in told)
+    if stop is None and plain and len(str(told[0])) <= _OFTEN_THE_SAME:
+        return _same_settings(*told)
+    return _settings(*told, stop=stop)
+
+
+def _settings(
+    parameters: JSON, provider: JSON, asked: JSON, named: JSON, *numbers: JSON, stop: JSON = None
+) -> ModelSettings:
+    temperature, top_p, max_tokens, seed = numbers
+    given = mapping(parameters)
     asked_for = given.pop("model", None)
     for sent_elsewhere in ("messages", "input", "tools", "contents"):
         given.pop(sent_elsewhere, None)
-    stop = given.pop("stop", None)
+    given_stop = given.pop("stop", None)
     longest = given.pop("max_completion_tokens", given.pop("max_output_tokens", None))
-    provider = text(said(attributes, "provider"))
+    service = text(provider)
     own = {
-        "provider": None if provider is None else provider.lower(),
-        "name": text(said(attributes, "model_asked") or asked_for or said(attributes, "model")),
-        "temperature": number(said(attributes, "temperature"), given.pop("temperature", None)),
-        "top_p": number(said(attributes, "top_p"), given.pop("top_p", None)),
-        "max_tokens": count(said(attributes, "max_tokens"), given.pop("max_tokens", None), longest),
-        "seed": count(said(attributes, "seed"), given.pop("seed", None)),
-        "stop": texts(said(attributes, "stop") or stop) or None,
+        "provider": None if service is None else service.lower(),
+        "name": text(asked or asked_for or named),
+        "temperature": number(temperature, given.pop("temperature", None)),
+        "top_p": number(top_p, given.pop("top_p", None)),
+        "max_tokens": count(max_tokens, given.pop("max_tokens", None), longest),
+        "seed": count(seed, given.pop("seed", None)),
+        "stop": texts(stop or given_stop) or None,
         "stream": given.pop("stream", None) is True or None,
     }
     try:
         return ModelSettings.model_validate({**own, "extra": given or None})
     except ValidationError:  # a key among the parameters: they stay in the raw attributes only
         return ModelSettings.model_validate(own)
+
+
+# A program calls the same model with the same parameters again and again; typed, as 1 is True.
+_same_settings = lru_cache(maxsize=256, typed=True)(_settings)
 
 
 def _tools(attributes: Mapping[str, JSON]) -> Iterator[Tool]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from p2re_eval.records import JSON
-from p2re_eval.tracing.spans import HIDDEN, hides, json_of
+from p2re_eval.tracing.hiding import HIDDEN, hides
+from p2re_eval.tracing.spans import json_of
 
 _MESSAGES = ("messages", "history", "conversation", "contents", "chat")
 _TEXTS = ("prompt", "question", "query", "message", "text", "input", "content", "user_message")
@@ -55,7 +57,7 @@ def question_attributes(
         value = asked.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             found[attribute] = value
-    if hides("inputs"):
+    if hides("inputs", os.environ):
         return {**found, "input.value": HIDDEN}
     system = _named(asked, _SYSTEMS)
     if isinstance(system, str) and system:
@@ -71,7 +73,7 @@ def answer_attributes(answer: Answer) -> dict[str, JSON]:
     for piece in plain:
         if isinstance(piece, Mapping):
             found |= _measures(piece)
-    if hides("outputs"):
+    if hides("outputs", os.environ):
         return {**found, "output.value": HIDDEN}
     if answer.streamed:
         text = "".join(_piece_text(piece) for piece in plain)

@@ -10,7 +10,9 @@ legacy names, 1.27 to 1.36).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TypeAlias
 
 from p2re_eval.records import JSON, SpanKind
 
@@ -167,9 +169,62 @@ ABOUT_MODELS = ("openinference.", "gen_ai.", "llm.", "traceloop.", "p2re.")
 """What the attributes of a step that involves a model begin with."""
 
 
+Names: TypeAlias = "tuple[tuple[str, str], ...]"
+"""The names of one entry of a numbered list: what follows the number, and the whole name."""
+_LOOK_ALIKE = 64
+"""Names; spans with more seldom have the same ones again."""
+
+
+class Index:
+    """Where the fields and the numbered lists are among these names of attributes."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self.fields = {
+            field: present
+            for field, known in NAMES.items()
+            if (present := tuple(name for name in known if name in names))
+        }
+        self._lists: dict[str, tuple[Names, ...]] = {}
+
+    def entries(self, prefix: str) -> tuple[Names, ...]:
+        """``PREFIX0.role``, ``PREFIX1.role`` ...: the names of each number, in order."""
+        found = self._lists.get(prefix)
+        if found is None:
+            found = self._lists[prefix] = tuple(entries(self._names, prefix))
+        return found
+
+
+class Attributes(dict[str, JSON]):
+    """A span's attributes, whose index is made once for all spans that look alike."""
+
+    def __init__(self, attributes: Mapping[str, JSON]) -> None:
+        super().__init__(attributes)
+        make = _index if len(self) <= _LOOK_ALIKE else Index
+        self.index = make(tuple(self))
+
+
+_index = lru_cache(maxsize=256)(Index)
+
+
+def entries(names: tuple[str, ...], prefix: str) -> Iterator[Names]:
+    """The names of each entry of the numbered list, in the order of the numbers."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for name in names:
+        if name.startswith(prefix):
+            digits, _, rest = name[len(prefix) :].partition(".")
+            if digits.isdigit():
+                found.setdefault(int(digits), []).append((rest, name))
+    for number in sorted(found):
+        yield tuple(found[number])
+
+
 def said(attributes: Mapping[str, JSON], field: str) -> JSON:
     """The first value that the attributes have for one of the field's names; None without one."""
-    for name in NAMES[field]:
+    names = NAMES[field]
+    if isinstance(attributes, Attributes):
+        names = attributes.index.fields.get(field, ())
+    for name in names:
         value = attributes.get(name)
         if value is not None and value != "":
             return value

@@ -6,6 +6,7 @@ Nothing here raises for what a span says: what is not understood stays in the at
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from p2re_eval.records import (
     JSON,
@@ -17,7 +18,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.tracing.answered import completion_of
 from p2re_eval.tracing.asked import prompt_of
-from p2re_eval.tracing.conventions import kind_of, said
+from p2re_eval.tracing.conventions import Attributes, kind_of, said
 from p2re_eval.tracing.faults import fault_of
 from p2re_eval.tracing.judged import evaluations_of
 from p2re_eval.tracing.raw import RawEvent, RawSpan
@@ -31,6 +32,8 @@ def captured(raw: RawSpan) -> CapturedSpan:
 
     Calls to models and roots have a prompt and, when they ended well, a completion.
     """
+    if not isinstance(raw.attributes, Attributes):
+        raw = replace(raw, attributes=Attributes(raw.attributes))
     attributes = raw.attributes
     kind = kind_of(attributes)
     status: TraceStatus = "RUNNING" if raw.end_ns is None else _ending(raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from p2re_eval.records import (
     JSON,
@@ -14,6 +15,7 @@ from p2re_eval.records import (
     TextPart,
     ToolCall,
 )
+from p2re_eval.tracing.conventions import Attributes, entries
 from p2re_eval.tracing.values import as_text, parsed
 from p2re_eval.tracing.values import text as text_of
 
@@ -28,9 +30,11 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+_OFTEN_THE_SAME = 2000
+"""Characters; longer messages would fill the memory."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Said:
     """One message on its way: what a convention can say of it, in any order."""
 
@@ -56,9 +60,15 @@ class Said:
         yield from self.results
         if self.results and not (self.parts or self.calls):
             return
+        role = _ROLES.get(self.role.lower(), "user")
+        content = self.content
+        unnamed = self.name is None and self.tool_call_id is None and not self.calls
+        if unnamed and isinstance(content, str) and len(content) <= _OFTEN_THE_SAME:
+            yield _same_message(role, content)
+            return
         yield Message(
-            role=_ROLES.get(self.role.lower(), "user"),
-            content=self.content,
+            role=role,
+            content=content,
             name=self.name,
             tool_calls=tuple(self.calls),
             tool_call_id=self.tool_call_id,
@@ -80,15 +90,19 @@ class Said:
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
+@lru_cache(maxsize=512)
+def _same_message(role: Role, content: str) -> Message:
+    """Instructions and the turns of a conversation come again with every call."""
+    return Message(role=role, content=content)
+
+
 def numbered(attributes: Mapping[str, JSON], prefix: str) -> list[dict[str, JSON]]:
     """``PREFIX0.role``, ``PREFIX1.role`` ... as one mapping a number, in order."""
-    found: dict[int, dict[str, JSON]] = {}
-    for name, value in attributes.items():
-        if name.startswith(prefix):
-            number, _, rest = name[len(prefix) :].partition(".")
-            if number.isdigit():
-                found.setdefault(int(number), {})[rest] = value
-    return [found[number] for number in sorted(found)]
+    if isinstance(attributes, Attributes):
+        listed = attributes.index.entries(prefix)
+    else:
+        listed = tuple(entries(tuple(attributes), prefix))
+    return [{rest: attributes[name] for rest, name in one} for one in listed]
 
 
 def from_numbered(attributes: Mapping[str, JSON], prefix: str) -> list[Said]:

@@ -20,7 +20,7 @@ from p2re_eval.errors import MissingExtra, UsageError
 from p2re_eval.records import JSON, MODEL_KINDS
 from p2re_eval.store import default_path
 from p2re_eval.tracing.context import belonging
-from p2re_eval.tracing.conventions import about_models, kind_of
+from p2re_eval.tracing.conventions import Attributes, about_models, kind_of
 from p2re_eval.tracing.raw import RawEvent, RawSpan
 from p2re_eval.tracing.recorder import LOG, Recorder
 
@@ -146,7 +146,7 @@ def raw_span(
         name=span.name,
         start_ns=span.start_time or time.time_ns(),
         end_ns=span.end_time,
-        attributes=dict(span.attributes or {}),
+        attributes=_attributes(span),
         status=_STATUS[span.status.status_code],
         status_message=span.status.description,
         events=[RawEvent(e.name, e.timestamp, dict(e.attributes or {})) for e in span.events],
@@ -162,6 +162,13 @@ def raw_span(
         scope=_scope(span),
         remote_parent=remote_parent,
     )
+
+
+def _attributes(span: ReadableSpan) -> Attributes:
+    """A copy in one piece: taken one by one, each is a lookup behind a lock."""
+    given = span.attributes
+    copy = getattr(given, "copy", None)
+    return Attributes((given or {}) if copy is None else copy())
 
 
 def _lasts(span: ReadableSpan) -> bool:

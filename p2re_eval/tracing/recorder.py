@@ -11,9 +11,11 @@ from concurrent.futures import TimeoutError as TooLate
 from pathlib import Path
 
 from p2re_eval.errors import StoreError
+from p2re_eval.plugins import installed_redact
 from p2re_eval.quantities import count_text
 from p2re_eval.records import MODEL_KINDS, CapturedSpan
-from p2re_eval.store import Redact, Store, open_store
+from p2re_eval.store import Pending, Redact, Store, open_store
+from p2re_eval.tracing.hiding import Hiding
 from p2re_eval.tracing.mapping import captured
 from p2re_eval.tracing.raw import RawSpan
 
@@ -29,8 +31,8 @@ BACKLOG = 5000
 class Recorder:
     """Spans into one database, from any thread and from forked children too.
 
-    ``recorded`` counts the spans that were handed over, ``lost`` those that are nowhere and
-    ``rescued`` those in a file that the next opening of the database imports.
+    ``recorded`` counts the spans that are on disk, ``lost`` those that are nowhere and ``rescued``
+    those in a file that the next opening of the database imports.
     """
 
     def __init__(self, path: Path, *, redact: Redact | None = None) -> None:
@@ -40,7 +42,9 @@ class Recorder:
         self.lost = 0
         self.why: str | None = None
         self._redact = redact
+        self._hiding = Hiding.of(os.environ)
         self._store: Store | None = None
+        self._pending: Pending | None = None
         self._pid = 0
         self._waiting = 0
         self._late: Future[None] | None = None
@@ -69,6 +73,9 @@ class Recorder:
         """Write what is queued; say what was lost."""
         with self._opening:
             store, self._store = self._store, None
+            pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.close()
         if store is not None and self._pid == os.getpid():
             store.close()
         if self.lost:
@@ -82,7 +89,9 @@ class Recorder:
 
     def _save(self, raw: RawSpan, *, wait: bool, counted: bool) -> None:
         try:
-            one = captured(raw)
+            one = captured(self._hiding(raw))
+            if self._spooled(one, spans=int(counted)):
+                return
             awaited = wait and (one.root or one.span.kind in MODEL_KINDS)
             future = self._submit(one, at_once=awaited)
             future.add_done_callback(self._counted if counted else self._checked)
@@ -90,6 +99,25 @@ class Recorder:
                 self._await(future)
         except Exception as error:  # noqa: BLE001 - a record must not break what it records
             self._failed(error, spans=int(counted))
+
+    def _spooled(self, one: CapturedSpan, *, spans: int) -> bool:
+        """Whether it is on disk beside the database, soon to be in it."""
+        self._opened()
+        if self._pending is None:
+            return False
+        try:
+            self._pending.add(one)
+        except OSError as error:
+            LOG.debug("p2re: written to the database at once, as the spool fails: %s", error)
+            return False
+        with self._counting:
+            self.recorded += spans
+        return True
+
+    def _failed_later(self, spans: int, error: BaseException, kept: bool) -> None:
+        with self._counting:
+            self.recorded -= spans
+        self._failed(error, spans=spans, kept=kept)
 
     def _submit(self, one: CapturedSpan, *, at_once: bool) -> Future[None]:
         store = self._opened()
@@ -121,8 +149,8 @@ class Recorder:
         if error is not None:
             self._failed(error, spans=spans)
 
-    def _failed(self, error: BaseException, *, spans: int) -> None:
-        rescued = isinstance(error, StoreError) and error.kept_in is not None
+    def _failed(self, error: BaseException, *, spans: int, kept: bool = False) -> None:
+        rescued = kept or (isinstance(error, StoreError) and error.kept_in is not None)
         with self._counting:
             first = self.why is None
             self.why = str(error)
@@ -140,12 +168,13 @@ class Recorder:
                 if self._refused is not None and time.monotonic() < self._refused[0]:
                     raise self._refused[1]
                 self._store = self._open_anew()
+                self._pending = self._store.pending(self._failed_later)
                 self._pid, self._waiting, self._late = os.getpid(), 0, None
             return self._store
 
     def _open_anew(self) -> Store:
         try:
-            return open_store(self.path, redact=self._redact)
+            return open_store(self.path, redact=self._redact or installed_redact())
         except Exception as error:
             self._refused = (time.monotonic() + TRY_AGAIN_S, error)
             raise

@@ -17,12 +17,11 @@ from pydantic_core import to_json
 
 from p2re_eval.records import JSON, SpanKind
 from p2re_eval.tracing.capturing import current_steps
+from p2re_eval.tracing.hiding import HIDDEN, hides
 from p2re_eval.tracing.steps import Step
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-HIDDEN = "__REDACTED__"
-"""What stands where a switch of OpenInference hides a text."""
 
 
 class OpenSpan:
@@ -54,7 +53,7 @@ class OpenSpan:
     def _said(self, side: str, value: object) -> None:
         if self._step is None:
             return
-        if hides(f"{side}s"):
+        if hides(f"{side}s", os.environ):
             self._step.set({f"{side}.value": HIDDEN})
         elif isinstance(value, str):
             self._step.set({f"{side}.value": value, f"{side}.mime_type": "text/plain"})
@@ -254,8 +253,3 @@ def _finish(step: Step | None, given: list[Any], error: BaseException | None = N
 
 def _plain(value: JSON) -> JSON:
     return value if isinstance(value, (str, bool, int, float)) else json_of(value)
-
-
-def hides(what: str) -> bool:
-    """OpenInference's switches, by which a program keeps its texts to itself."""
-    return os.environ.get(f"OPENINFERENCE_HIDE_{what.upper()}", "").lower() in ("true", "1")

@@ -220,13 +220,9 @@ def test_several_keys_stand_with_commas_between_them(monkeypatch, tmp_path):
     file.write_text("sk-one-0123456789,sk-two-0123456789\n")
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("OPENAI_API_KEY_FILE", str(file))
-    url = "https://api.openai.com/v1"
-    assert [key_for(OPENAI, url, n).secret for n in (0, 1)] == [
-        "sk-one-0123456789",
-        "sk-two-0123456789",
-    ]
-    names = [spot.name for spot in spots(OPENAI, None)]
-    assert names == [f"api.openai.com (OPENAI_API_KEY#{n})" for n in (1, 2)]
+    found = spots(OPENAI, None)
+    assert [spot.key.secret for spot in found] == ["sk-one-0123456789", "sk-two-0123456789"]
+    assert [spot.name for spot in found] == [f"api.openai.com (OPENAI_API_KEY#{n})" for n in (1, 2)]
 
 
 def test_several_addresses_stand_with_commas_between_them(monkeypatch, context):
@@ -239,3 +235,19 @@ def test_several_addresses_stand_with_commas_between_them(monkeypatch, context):
     assert list(provider.lanes(model)) == ["b:8000", "a:8000"]
     assert provider.identity(model) == "http://a:8000/v1,http://b:8000/v1"
     assert list(provider.lanes(model.model_copy(update={"base_url": "http://c/v1"}))) == ["c"]
+
+
+def test_a_key_that_changes_meanwhile_is_used(monkeypatch, tmp_path):
+    """What was looked up counts while the environment says the same; a file is read each time."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-one-0123456789")
+    assert spots(OPENAI, None)[0].key.secret == "sk-one-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-two-0123456789")
+    assert spots(OPENAI, None)[0].key.secret == "sk-two-0123456789"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    assert spots(OPENAI, None)[0].base_url == "http://127.0.0.1:9/v1"
+    monkeypatch.delenv("OPENAI_API_KEY")
+    file = tmp_path / "key"
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(file))
+    for secret in ("sk-three-0123456789", "sk-four-0123456789"):
+        file.write_text(secret)
+        assert spots(OPENAI, None)[0].key.secret == secret

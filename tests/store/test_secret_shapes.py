@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2re_eval.errors import UsageError
+from p2re_eval.records import Message
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.secret_shapes import names_a_secret
 
@@ -197,3 +198,34 @@ def test_the_quick_look_misses_nothing(redaction: Redaction, secret: str) -> Non
     """In plain text and as JSON, where structures are searched only if their text is suspect."""
     assert json.loads(redaction.json({"a": [secret]}) or "") != {"a": [secret]}
     assert redaction.text(f"x {secret}") != f"x {secret}"
+
+
+PIECES = [
+    *SECRETS.values(), "sk-", "AKIA", "eyJhbGciOi.eyJzdWIiOi", "ya29.", "Bearer ", "BASIC ", "@h",
+    "-----BEGIN PRIVATE KEY-----", "x-api-key: ", "https://u:", "pass1word", "?", "&", "sig=", "= ",
+    "Api_Key=", "OPENAI_API_KEY", "dXNlcjpwYXNz", "abcdef0123456789", "-", "_", "\n", '"', "\\",
+    'in"the\\environment', "é",
+]  # fmt: skip
+NAMES = ["api_key", "aws_access_key_id", "AccessKeyId", "session-token", "client_secret",
+         "Authorization", "password", "credentials", " api key", "apikey ", "topic"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_quick_look_sees_every_name_of_a_key(name: str) -> None:
+    """However it is written, and with nothing else suspicious about."""
+    value = {"a": [{name: "plain"}]}
+    redaction = Redaction(environ={})
+    assert json.loads(redaction.json(value) or "") == redaction.clean(value)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.sampled_from(NAMES))
+def test_the_quick_look_hides_nothing_from_the_full_one(text: str, name: str) -> None:
+    """What the full pass would change, the quick look suspects: in a text, under a key's name, in
+    a message."""
+    redaction = Redaction(environ={"MY_TOKEN": 'in"the\\environment'})
+    assert redaction.text(text) == redaction.clean_text(text)
+    value = {name: text, "more": ['in"the\\environment', text]}
+    assert json.loads(redaction.json(value) or "") == redaction.clean(value)
+    said, untouched = redaction.said(Message(role="user", content=text))
+    assert json.loads(said).get("content", "") == redaction.clean_text(text)
+    assert not untouched or redaction.clean_text(text) == text

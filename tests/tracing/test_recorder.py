@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from p2re_eval.store import open_store
+from p2re_eval.store import TraceRow, open_store
 from p2re_eval.tracing import capture, recorder, span
 from p2re_eval.tracing.raw import RawSpan
 from p2re_eval.tracing.recorder import Recorder
@@ -24,6 +24,12 @@ def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def raw(number: int) -> RawSpan:
     """A root that has ended."""
     return RawSpan(f"{number:032x}", f"{number:016x}", "step", 1, end_ns=2)
+
+
+def shown(database: Path) -> list[TraceRow]:
+    """What a reader in this process sees at once."""
+    with open_store(database, read_only=True) as store:
+        return store.list_traces()
 
 
 def test_a_place_that_cannot_be_a_database(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
@@ -57,6 +63,7 @@ def test_a_file_that_is_gone_in_the_middle(database: Path, said: pytest.LogCaptu
     with capture(database, sdks=False) as made:
         with span("first"):
             pass
+        assert [row.name for row in shown(database)] == ["first"]
         for path in database.parent.glob("captured.db*"):
             path.unlink()
         with span("second"):
@@ -70,9 +77,10 @@ def test_a_file_that_is_gone_in_the_middle(database: Path, said: pytest.LogCaptu
 def test_a_locked_database_delays_one_call_and_loses_nothing(
     database: Path, said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first call waits its share; those after it do not wait while the disk is behind."""
+    """The first call waits its share; those after it do not wait while the disk is behind. So it
+    is where calls go straight to the database, as a function of the user's is to see each text."""
     monkeypatch.setattr(recorder, "WAIT_S", 0.05)
-    made = Recorder(database)
+    made = Recorder(database, redact=str)
     assert made.open()
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -88,10 +96,10 @@ def test_a_locked_database_delays_one_call_and_loses_nothing(
 def test_a_backlog_that_is_too_long_is_lost_and_counted(
     database: Path, said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call never waits for room in the queue."""
+    """A call never waits for room in the queue, where it goes straight to the database."""
     monkeypatch.setattr(recorder, "WAIT_S", 0.05)
     monkeypatch.setattr(recorder, "BACKLOG", 2)
-    made = Recorder(database)
+    made = Recorder(database, redact=str)
     assert made.open()
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

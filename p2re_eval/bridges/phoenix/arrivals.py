@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from p2re_eval.bridges.phoenix.course import (
 )
 from p2re_eval.records import JSON, CapturedSpan
 from p2re_eval.store import Mark, Position
+from p2re_eval.tracing.hiding import Hiding
 from p2re_eval.tracing.mapping import captured
 
 OVERLAP_ROWS = 100
@@ -161,12 +163,13 @@ def sort(course: Course, trace_ids: Iterable[str], spans: Sequence[RemoteSpan]) 
     ours, theirs = ledger.marks(TRACE, ids), ledger.marks(THEIR_TRACE, ids)
     present = ledger.traces_here(ids)
     news: list[CapturedSpan] = []
+    hiding = Hiding.of(os.environ)
     for one in spans:
         pair = one.raw.trace_id, one.raw.span_id
         marked = one.raw.trace_id in ours or one.raw.trace_id in theirs
         gone = marked and one.raw.trace_id not in present
         if pair not in here and not gone:
-            news.append(captured(one.raw))
+            news.append(captured(hiding(one.raw)))
     arrived = {(one.raw.trace_id, one.raw.span_id) for one in spans}
     imported = {one.span.trace_id for one in news}
     new_marks = [

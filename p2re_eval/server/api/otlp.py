@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from fastapi import APIRouter, Request, Response
 
@@ -10,6 +11,7 @@ from p2re_eval.errors import MalformedSpans
 from p2re_eval.server.backend import Backend, Writing
 from p2re_eval.server.otlp import decoded, reply, unpacked
 from p2re_eval.server.problems import ApiProblem, ApiRoute
+from p2re_eval.tracing.hiding import Hiding
 from p2re_eval.tracing.mapping import captured
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
@@ -49,5 +51,7 @@ def _keep(backend: Backend, body: bytes, encoding: str, as_json: bool) -> int:
     except MalformedSpans as error:
         raise ApiProblem(400, str(error)) from error
     if found.spans:
-        backend.store.save_spans([captured(span) for span in found.spans]).result()
+        hiding = Hiding.of(os.environ)
+        spans = [captured(hiding(span)) for span in found.spans]
+        backend.store.save_spans(spans).result()
     return found.rejected

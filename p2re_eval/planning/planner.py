@@ -1,11 +1,7 @@
-"""A suite file becomes runs: prompts, models, cases, repeats and scorers matched and checked.
-
-Everything that can be known to be wrong is found here, before any model is called.
-"""
+"""A suite matched with its prompts, models and scorers, and checked: runs, or every mistake."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,12 +16,16 @@ from p2re_eval.errors import (
     GitError,
     MissingValue,
     RenderError,
+    StoreError,
     UnknownName,
     WrongType,
 )
 from p2re_eval.explain import Step, did_you_mean
 from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.interfaces import ProviderFactory
+from p2re_eval.planning.cells import typed
+from p2re_eval.planning.labels import labels
+from p2re_eval.planning.planned import Overrides, PlannedRun, SuitePlan
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
     JSON,
@@ -36,7 +36,6 @@ from p2re_eval.records import (
     ScorerSpec,
     Source,
     Suite,
-    content_hash,
 )
 from p2re_eval.scorers.binding import BoundScorer, Scorer, bind
 from p2re_eval.suites.entries import NEGATION
@@ -45,77 +44,6 @@ from p2re_eval.suites.spots import Mistakes
 
 if TYPE_CHECKING:
     from p2re_eval.engine.runs import Tape
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """What the command line says about every suite; ``None`` leaves it to the suite."""
-
-    models: tuple[str, ...] = ()
-    repeat: int | None = None
-    source: Source | None = None
-    early_stop: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRun:
-    """One run to be: everything about it but the answer. Rendered only when its turn comes."""
-
-    suite: Suite
-    template: PromptTemplate
-    settings: ModelSettings
-    case: Case
-    inputs: Mapping[str, JSON]
-    repeat: int
-    scorers: tuple[BoundScorer, ...]
-    source: Source
-    position: int
-    prompt: str
-    tape: Tape | None = None
-    quarantine: str | None = None
-    asked: ModelSettings = ModelSettings()  # noqa: RUF009 - frozen
-    """What the suite and the command line say of the model, without what the prompt says."""
-
-    @property
-    def name(self) -> str:
-        """``double-charge[local/smollm2-135m#0]``: the item's name in pytest."""
-        return f"{self.case.id}[{self.settings.id}#{self.repeat}]"
-
-    @property
-    def item(self) -> str:
-        """The whole item id, ``suites/support.yaml::route_ticket::double-charge[...]``."""
-        return f"{self.suite.path}::{self.prompt}::{self.name}"
-
-    @property
-    def row_hash(self) -> str:
-        """Stands for the dataset row: another one means that results are not comparable."""
-        case = self.case
-        return content_hash(_plain([case.inputs, case.expected, case.metadata]))
-
-    @property
-    def rules_hash(self) -> str:
-        """Stands for all that decides between passed and failed."""
-        rules = [[s.label, s.version, s.weight] for s in self.scorers if s.weight > 0]
-        return content_hash([rules, self.threshold])
-
-    @property
-    def threshold(self) -> float | None:
-        """The weighted mean that passes; ``None``: every scorer must pass."""
-        own = self.case.threshold
-        return own if own is not None else self.suite.threshold
-
-
-@dataclass(frozen=True)
-class SuitePlan:
-    """A suite's runs in item order (a case's repeats side by side) and its gates.
-
-    ``stop_early`` are the gates that may leave out repeats of a case once they are decided.
-    """
-
-    suite: Suite
-    runs: tuple[PlannedRun, ...]
-    gates: tuple[Gate, ...]
-    stop_early: tuple[Gate, ...] = ()
 
 
 @dataclass
@@ -128,6 +56,8 @@ class Planner:
     providers: Mapping[str, ProviderFactory]
     overrides: Overrides = field(default_factory=Overrides)
     today: date = field(default_factory=date.today)
+    versions: dict[str, str] = field(default_factory=dict)
+    """The version that each reference such as ``route@production`` stood for."""
 
     def plan(self, suite: Suite, mistakes: Mistakes | None = None) -> SuitePlan:
         """The runs of this suite.
@@ -147,13 +77,18 @@ class Planner:
 
 
 class _Variant(NamedTuple):
-    """A prompt with a model: ``name`` is ``route_ticket[local/smollm2-135m]``."""
+    """A prompt with a model: ``name`` is ``route_ticket[local/smollm2-135m]``, in brackets the
+    ``model`` as items and results show it."""
 
-    name: str
+    model: str
     reference: str
     template: PromptTemplate
     settings: ModelSettings
     asked: ModelSettings
+
+    @property
+    def name(self) -> str:
+        return f"{self.reference}[{self.model}]"
 
 
 @dataclass
@@ -224,6 +159,7 @@ class _SuitePlanning:
                         source=self._source(),
                         position=position,
                         prompt=variant.reference,
+                        model=variant.model,
                         tape=tape,
                         quarantine=self._quarantined(case, variant),
                         asked=variant.asked,
@@ -237,13 +173,16 @@ class _SuitePlanning:
             self._note(UnknownName, self._no_prompt(reference), place)
             return None
         try:
-            return library.get(reference)
+            template = library.get(reference)
+            if "@" in reference:
+                self._planner.versions[reference] = template.version
+            return template
         except DefinitionErrors as error:
             for mistake in error.errors:
                 self._mistakes.add(mistake)
         except DefinitionError as error:
             self._mistakes.add(error)
-        except GitError as error:
+        except (GitError, StoreError) as error:
             self._note(UnknownName, f"prompt '{reference}': {error}", place)
         return None
 
@@ -273,15 +212,16 @@ class _SuitePlanning:
     ) -> list[_Variant]:
         found: dict[str, _Variant] = {}
         for reference, template in templates.items():
-            for model in models:
-                asked = model.over(self._suite.settings)
-                settings = asked.over(template.model)
-                self._check_model(reference, template, settings)
-                name = f"{reference}[{settings.id}]"
-                if name in found:
-                    what = f"the variant {name} is listed twice; move one to another suite"
-                    self._note(DuplicateKey, what, self._model_place(settings))
-                found[name] = _Variant(name, reference, template, settings, asked)
+            asked = [model.over(self._suite.settings) for model in models]
+            settings = [each.over(template.model) for each in asked]
+            for each, whole, label in zip(asked, settings, labels(settings), strict=True):
+                self._check_model(reference, template, whole)
+                variant = _Variant(label, reference, template, whole, each)
+                if variant.name in found:
+                    what = f"the variant {variant.name} is listed twice; remove one, or change its"
+                    what += " settings"
+                    self._note(DuplicateKey, what, self._model_place(whole))
+                found[variant.name] = variant
         return list(found.values())
 
     def _check_model(
@@ -321,7 +261,7 @@ class _SuitePlanning:
         return self._pinpoint.inside(spec.place, name, option, key=True)
 
     def _inputs(self, template: PromptTemplate, case: Case) -> Mapping[str, JSON]:
-        given = _typed(case, template)
+        given = typed(case, template)
         problems = self._planner.library.check_inputs(template, given, whole=self._whole)
         for problem in problems:
             what = problem.what
@@ -398,7 +338,7 @@ class _SuitePlanning:
         """Why this case decides nothing with this prompt and model."""
         for one in self._suite.quarantine:
             same = one.case == case.id and one.prompt in {None, variant.reference}
-            if same and one.model in {None, variant.settings.id}:
+            if same and one.model in {None, variant.model, variant.settings.id}:
                 return f"{one.reason} (until {one.until})"
         return None
 
@@ -441,59 +381,3 @@ class _SuitePlanning:
         if place is None:
             place = Place(path=self._suite.path)
         self._mistakes.add(kind(what, path=place.path, line=place.line, column=place.column))
-
-
-def _plain(value: JSON) -> JSON:
-    """The value as JSON; a test in Python may hand in what JSON lacks, which counts by its text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, str | int | float) else str(value)
-
-
-def _typed(case: Case, template: PromptTemplate) -> Mapping[str, JSON]:
-    """A CSV cell is text; where the prompt wants a number or a boolean, it becomes one."""
-    if case.place is None or not case.place.path.endswith(".csv"):
-        return case.inputs
-    return {
-        name: _from_cell(value, template.inputs.get(name, {}).get("type"))
-        for name, value in case.inputs.items()
-    }
-
-
-def _from_cell(value: JSON, wanted: JSON) -> JSON:
-    if not isinstance(value, str):
-        return value
-    if isinstance(wanted, list):
-        read = (_from_cell(value, one) for one in wanted if one != "string")
-        return next((typed for typed in read if typed != value), value)
-    if wanted in ("integer", "number"):
-        return _number_or_text(value, whole=wanted == "integer")
-    if wanted == "boolean":
-        return {"true": True, "false": False}.get(value.lower(), value)
-    if wanted in ("array", "object"):
-        return _json_or_text(value)
-    return value
-
-
-def _number_or_text(value: str, *, whole: bool) -> JSON:
-    """``3`` stays whole where any number will do: a prompt shows what the cell shows."""
-    try:
-        return int(value)
-    except ValueError:
-        pass
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return value if whole or not math.isfinite(number) else number
-
-
-def _json_or_text(value: str) -> JSON:
-    import json
-
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from p2re_eval.errors import DecidedEarly
 from p2re_eval.gates import Gate
-from p2re_eval.planning import PlannedRun
+from p2re_eval.planning.planned import PlannedRun
 from p2re_eval.records import Outcome
 
 _Key: TypeAlias = tuple[str, str, str, str]
@@ -115,4 +115,4 @@ class _Case:
 
 
 def _key(run: PlannedRun) -> _Key:
-    return run.suite.path, run.prompt, run.settings.id, run.case.id
+    return run.suite.path, run.prompt, run.model, run.case.id
