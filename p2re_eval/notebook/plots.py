@@ -9,6 +9,7 @@ from p2re_eval.errors import MissingExtra, UsageError
 from p2re_eval.explain import did_you_mean
 from p2re_eval.notebook.frames import result_rows
 from p2re_eval.records import Comparison, Result
+from p2re_eval.stats import wilson_interval
 
 try:
     import altair as alt
@@ -16,7 +17,10 @@ except ImportError as error:
     raise MissingExtra("plots need Altair: pip install 'p2re-eval[notebook]'") from error
 
 Rows = list[dict[str, object]]
-_WIDTH = 420
+_WIDTH, _SQUARE = 420, 260
+PALETTE = ["#3f6fe0", "#d08700", "#0d8f8a", "#8452d5", "#c2508f", "#6f7a87", "#2f8f55", "#c4543a"]
+"""The colours of the web app."""
+_COLORS = alt.Scale(range=PALETTE)
 
 
 def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
@@ -62,29 +66,73 @@ def flips_chart(comparison: Comparison) -> alt.Chart:
     return chart
 
 
-def reliability_chart(judged: Sequence[tuple[float, bool]], bins: int = 5) -> alt.Chart:
-    """How often people agree where a judge gave so much: a good judge follows the diagonal.
+def reliability_chart(judged: Sequence[tuple[float, bool]], bins: int = 5) -> alt.LayerChart:
+    """How often people agree where a judge gave so much, with 95 % intervals: a good judge follows
+    the diagonal.
 
     ``judged`` are the judge's value, 0 to 1, and whether a person found the answer good.
     """
     counted: dict[int, list[bool]] = defaultdict(list)
     for value, good in judged:
         counted[min(int(value * bins), bins - 1)].append(good)
-    rows: Rows = [
-        {"judge": (place + 0.5) / bins, "people": sum(said) / len(said), "answers": len(said)}
-        for place, said in sorted(counted.items())
-    ]
+    rows = [_bin((place + 0.5) / bins, said) for place, said in sorted(counted.items())]
     whole = alt.Scale(domain=[0, 1])
-    chart: alt.Chart = (
-        _chart(rows, "Reliability of the judge")
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("judge:Q", title="the judge's value", scale=whole),
-            y=alt.Y("people:Q", title="share that people found good", scale=whole),
-            tooltip=["judge:Q", "people:Q", "answers:Q"],
-        )
+    x = alt.X("judge:Q", title="the judge's value", scale=whole)
+    y = alt.Y("people:Q", title="share that people found good", scale=whole)
+    shown = ["judge:Q", "people:Q", "low:Q", "high:Q", "answers:Q"]
+    base = alt.Chart().encode(x=x)
+    chart = alt.layer(
+        _diagonal(),
+        base.mark_rule(color=PALETTE[0], opacity=0.55, strokeWidth=2).encode(
+            y=alt.Y("low:Q"), y2="high:Q"
+        ),
+        base.mark_line(color=PALETTE[0]).encode(y=y),
+        base.mark_point(filled=True, color=PALETTE[0], opacity=1).encode(
+            y=y, size=alt.Size("answers:Q", legend=None), tooltip=shown
+        ),
+        data=_inline(rows),
+        title="Reliability of the judge",
     )
-    return chart
+    assert isinstance(chart, alt.LayerChart)
+    return chart.properties(width=_SQUARE, height=_SQUARE)
+
+
+def _bin(judge: float, said: Sequence[bool]) -> dict[str, object]:
+    low, high = wilson_interval(sum(said), len(said))
+    people = sum(said) / len(said)
+    return {"judge": judge, "people": people, "low": low, "high": high, "answers": len(said)}
+
+
+def _diagonal() -> alt.Chart:
+    ends: Rows = [{"judge": 0, "people": 0}, {"judge": 1, "people": 1}]
+    line: alt.Chart = alt.Chart(_inline(ends)).mark_line(color="#9aa2ad", strokeDash=[4, 4])
+    return line.encode(x="judge:Q", y="people:Q")
+
+
+def drift_chart(points: Rows, metric: str) -> alt.LayerChart:
+    """A metric from experiment to experiment: a line a prompt and model, its intervals, and where
+    the prompt's version changed."""
+    share = alt.Scale(domain=[0, 1]) if metric == "pass_rate" else alt.Scale(zero=False)
+    x = alt.X("when:N", sort=None, title="experiment", axis=alt.Axis(labelAngle=-35))
+    y = alt.Y("value:Q", title=metric.replace("_", " "), scale=share)
+    color = alt.Color(
+        "variant:N", title=None, scale=_COLORS, legend=alt.Legend(orient="top", labelLimit=400)
+    )
+    shown = ["experiment:N", "variant:N", "version:N", "value:Q", "low:Q", "high:Q", "n:Q"]
+    base = alt.Chart().encode(x=x, color=color)
+    chart = alt.layer(
+        base.mark_errorbar(ticks=True, thickness=1.5, opacity=0.55).encode(
+            y=alt.Y("low:Q", title=metric.replace("_", " "), scale=share), y2="high:Q"
+        ),
+        base.mark_line().encode(y=y),
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            y=y, shape=alt.Shape("version:N", title="version"), tooltip=shown
+        ),
+        data=_inline(points),
+        title=f"Drift of {metric.replace('_', ' ')}",
+    )
+    assert isinstance(chart, alt.LayerChart)
+    return chart.properties(width=_WIDTH)
 
 
 def _scores(results: Sequence[Result]) -> alt.Chart:
@@ -100,7 +148,7 @@ def _scores(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("value:Q", bin=alt.Bin(maxbins=20), title="value"),
             y=alt.Y("count():Q", title="answers"),
-            color=alt.Color("model:N", title=None),
+            color=alt.Color("model:N", title=None, scale=_COLORS),
             row=alt.Row("scorer:N", title=None),
         )
         .properties(height=90)
@@ -137,7 +185,7 @@ def _cost(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("cost_usd:Q", title="US dollars an answer"),
             y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
-            color=alt.Color("variant:N", title=None),
+            color=alt.Color("variant:N", title=None, scale=_COLORS),
             shape=alt.Shape("frontier:N", title="on the frontier"),
             tooltip=["variant:N", "cost_usd:Q", "pass_rate:Q", "answers:Q"],
         )
@@ -181,7 +229,7 @@ def _versions(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("version:N", sort=None, title=None),
             y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
-            color=alt.Color("model:N", title=None),
+            color=alt.Color("model:N", title=None, scale=_COLORS),
             tooltip=["version:N", "model:N", "pass_rate:Q"],
         )
     )
@@ -189,5 +237,8 @@ def _versions(results: Sequence[Result]) -> alt.Chart:
 
 
 def _chart(rows: Rows, title: str) -> alt.Chart:
-    inline = alt.Data(values=rows)  # type: ignore[no-untyped-call]
-    return alt.Chart(inline, title=title).properties(width=_WIDTH)
+    return alt.Chart(_inline(rows), title=title).properties(width=_WIDTH)
+
+
+def _inline(rows: Rows) -> alt.Data:
+    return alt.Data(values=rows)  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from p2re_eval.compare import compare, recorded
 from p2re_eval.errors import MissingFile, UsageError
 from p2re_eval.notebook.compared import Compared
 from p2re_eval.notebook.frames import result_rows, to_pandas, to_polars
+from p2re_eval.notebook.judging import Judged, judged
 from p2re_eval.notebook.pages import experiment_page, results_page
 from p2re_eval.records import Experiment, Result, Trace
 from p2re_eval.report.summary import Summary, headline, summarize
@@ -85,6 +86,14 @@ class StoredExperiment:
         from p2re_eval.notebook.plots import result_chart
 
         return result_chart(what, self.results)
+
+    def judged(self, judge: str, people: str = "feedback") -> Judged:
+        """A scorer's verdicts beside people's: agreement, and ``.plot()`` for its reliability.
+
+        ``people`` is the name that :func:`annotate` wrote under. Raises UsageError where one of
+        the two said nothing.
+        """
+        return judged(self._store, self.results, judge, people)
 
     def to_pandas(self) -> pd.DataFrame:
         """A row a result, a column ``score:NAME`` a scorer. Needs pandas."""

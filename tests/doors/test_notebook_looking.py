@@ -9,7 +9,6 @@ import pytest
 
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook import Traces, Workbench, annotate, evaluate, experiment, view
-from p2re_eval.notebook.plots import reliability_chart
 from p2re_eval.store.expression import ExpressionError
 
 PROMPT = """\
@@ -119,12 +118,3 @@ def test_an_unknown_plot_is_refused_with_what_there_is(bench: Workbench) -> None
     made = evaluate("route", CASES, ["equals"], at=bench)
     with pytest.raises(UsageError, match=r"no plot is called 'score'; did you mean 'scores'\?"):
         made.plot("score")
-
-
-def test_reliability_is_how_often_people_agree_with_a_judge() -> None:
-    """Judgements in bins of a fifth; 1.0 belongs to the last."""
-    chart = reliability_chart([(1.0, True), (0.9, False), (0.1, False)]).to_dict()
-    assert chart["data"]["values"] == [
-        {"judge": 0.1, "people": 0.0, "answers": 1},
-        {"judge": 0.9, "people": 0.5, "answers": 2},
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_from_a_form_to_a_suite_file_and_a_new_version(open_notebook: Any, proje
     assert "What is the capital of France? Answer in a sentence." in second
     pieces = sorted(page.evaluate("[...window.seen]"), key=len)
     assert len(pieces) > 3
-    assert all(later.startswith(before) for before, later in zip(pieces, pieces[1:], strict=False))
+    assert all(later.startswith(before) for before, later in itertools.pairwise(pieces))
     assert page.locator(".p2re-sides ins").count() > 0
     notebook.shot("form-answered")
     fill(notebook, "expected", "Paris")
