@@ -95,7 +95,7 @@ def history(name: str, *, limit: int = 50, at: Workbench | None = None) -> Histo
     Raises NoSuchRecord when there is none.
     """
     bench = at or workbench()
-    known = bench.store.list_experiments(limit=10_000)
+    known = [one for one in bench.store.list_experiments(limit=10_000) if one.suites]
     found = [one for one in known if name == one.name or _has_suite(one.suites, name)]
     if not found:
         names = [*(one.name for one in known), *(Path(s).stem for o in known for s in o.suites)]

@@ -14,7 +14,7 @@ from p2re_eval.notebook.progress import Progress
 from p2re_eval.notebook.stored import SUITE_TEXT, StoredExperiment
 from p2re_eval.pipeline import Harness
 from p2re_eval.planning import PlannedRun
-from p2re_eval.records import JSON, Case, PromptTemplate, Result, Suite
+from p2re_eval.records import JSON, Case, PromptTemplate, Result, Source, Suite
 from p2re_eval.scorers.binding import BoundScorer, Scorer
 from p2re_eval.suites.load import parse_suite
 from p2re_eval.suites.write import case_entry, scorer_entry, suite_text
@@ -38,6 +38,7 @@ def evaluate(
     models: Sequence[str | Mapping[str, JSON]] = (),
     repeat: int = 1,
     name: str = "notebook",
+    source: Source | None = None,
     at: Workbench | None = None,
 ) -> StoredExperiment:
     """Run the prompt on every case and model, score the answers, and wait with a live table.
@@ -45,12 +46,14 @@ def evaluate(
     ``cases`` are mappings as a suite file writes them (``inputs``, ``expected``, ``id``, ``tags``),
     plain mappings of inputs, or a suite (``Suite.from_dataframe``); ``scorers`` are names,
     ``{name: options}``, scorers from :mod:`p2re_eval.scorers` or functions. An interrupt stops new
-    calls and keeps what was answered.
+    calls and keeps what was answered; the same evaluation again goes on from there, also in another
+    kernel. ``source`` says otherwise: ``live`` asks everything anew, ``cache`` only what no
+    identical run has answered.
 
     Raises DefinitionErrors with every mistake, before any model is called; StoreError.
     """
     running = start_evaluation(
-        prompt, cases, scorers, models=models, repeat=repeat, name=name, at=at
+        prompt, cases, scorers, models=models, repeat=repeat, name=name, source=source, at=at
     )
     return running.result()
 
@@ -63,6 +66,7 @@ def start_evaluation(
     models: Sequence[str | Mapping[str, JSON]] = (),
     repeat: int = 1,
     name: str = "notebook",
+    source: Source | None = None,
     at: Workbench | None = None,
 ) -> Evaluating:
     """:func:`evaluate` without the waiting: ``await`` what it gives, or ask for its
@@ -74,15 +78,27 @@ def start_evaluation(
     text = _document(prompt, cases, listed, models, repeat)
     try:
         suite = parse_suite(text, name=f"{name}.yaml", root=bench.root)
-        suite = suite.model_copy(update={"name": name, "path": name})
+        suite = suite.model_copy(update={"name": name, "path": name, "source": source})
         plan = bench.harness.planner.plan(suite)
     except DefinitionErrors as error:
         raise _without_places(error) from None
-    runs = [replace(run, scorers=(*run.scorers, *own)) for run in plan.runs]
     kept = {SUITE_TEXT: _what_stays(own) + text}
+    source = source or _source(bench, name, kept)
+    runs = [replace(run, source=source, scorers=(*run.scorers, *own)) for run in plan.runs]
     experiment = new_experiment(name, suites=(name,), planned=len(runs), settings=kept)
-    assert bench.store
     return Evaluating(bench, bench.harness.beside(experiment, apart=True), runs)
+
+
+def _source(bench: Workbench, name: str, settings: Mapping[str, JSON]) -> Source:
+    """Where answers come from: nothing is paid for twice when the same was cut short before."""
+    known = bench.store.list_experiments()
+    before = next((one for one in known if one.name == name and one.suites), None)
+    cut_short = before is not None and before.status in {"INTERRUPTED", "ABANDONED"}
+    if before is None or not cut_short or before.settings != settings:
+        return "live"
+    what = f"going on from {before.experiment_id[:12]}, which was cut short"
+    print(f"{what}: what it has answered is not asked again (source='live' would)")  # noqa: T201 - a notebook's own voice
+    return "cache"
 
 
 class Evaluating:

@@ -27,8 +27,12 @@ VERDICTS: Mapping[str, bool | None] = {"good": True, "bad": False}
 
 
 def experiment(reference: str = "latest", *, at: Workbench | None = None) -> StoredExperiment:
-    """A recorded experiment by its id, the beginning of it, or ``latest``. Raises NoSuchRecord."""
+    """A recorded experiment by its id, the beginning of it, or ``latest``: the newest that ran a
+    suite; what a kernel ran one by one is none. Raises NoSuchRecord."""
     bench = at or workbench()
+    if reference == "latest":
+        newest = (one.experiment_id for one in bench.store.list_experiments(50) if one.suites)
+        reference = next(newest, reference)
     return StoredExperiment(bench.store, reference, root=bench.root)
 
 
