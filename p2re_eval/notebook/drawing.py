@@ -30,7 +30,7 @@ from p2re_eval.viewer import trace_page as viewer_page
 Bundle: TypeAlias = dict[str, Any]
 """What is said to a front end: a text (or JSON) for each media type."""
 
-_LINE_PX, _HEAD_PX, _SPAN_PX = 21, 150, 28
+_LINE_PX, _HEAD_PX, _SPAN_PX = 21, 180, 28
 _LEAST_PX, _MOST_PX, _TREE_PX = 230, 560, 420
 _A_LINE = 90
 

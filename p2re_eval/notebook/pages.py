@@ -22,6 +22,7 @@ from p2re_eval.records import (
 )
 from p2re_eval.report.summary import Row, Summary, headline
 from p2re_eval.report.wording import reasons
+from p2re_eval.store.span_queries import tree_of
 
 MOST_ROWS = 100
 _MARKS = {"passed": "✓", "failed": "✗", "error": "!", "unscored": "?", "not_run": "-"}
@@ -78,11 +79,35 @@ def trace_page(trace: Trace) -> str:
         if completion.reasoning:
             parts.append(_details("reasoning", _text(completion.reasoning)))
         calls = "".join(_text(f"{call.name}({call.arguments})") for call in completion.tool_calls)
-        parts.append(_said("answer", completion.text) + calls)
+        said = completion.text or completion.refusal or ""
+        parts.append(_said("answer", said) + calls if said or calls else "")
     if trace.fault is not None:
         parts.append(f"<p><b>{escape(trace.fault.kind)}</b> {escape(trace.fault.message)}</p>")
+    if trace.spans:
+        parts.append(_spans(trace))
     took = f"{took_text(trace)} · trace {trace.trace_id[:12]}"
     return f"<div style='{_PAGE}'>{''.join(parts)}<p style='opacity:.7'>{escape(took)}</p></div>"
+
+
+def _spans(trace: Trace) -> str:
+    """The steps in their order, each below its parent, with when it began and what it took."""
+    tree = tree_of(trace)
+    depth = [0]
+    for parent in tree.parents[1:]:
+        depth.append(depth[parent] + 1)
+    rows = [
+        [
+            "\u2003" * depth[at] + tree.names[tree.name[at]],
+            tree.kinds[tree.kind[at]],
+            tree.statuses[tree.status[at]],
+            duration_text(tree.start[at] * 1000),
+            duration_text(None if took is None else took * 1000),
+        ]
+        for at, took in enumerate(tree.duration[: MOST_ROWS + 1])
+    ]
+    more = len(tree.ids) - len(rows)
+    note = f"<p>and {count_text(more, 'more span', 'more spans')}</p>" if more > 0 else ""
+    return table(["span", "kind", "status", "after", "took"], rows) + note
 
 
 def prompt_page(prompt: PromptTemplate | RenderedPrompt) -> str:

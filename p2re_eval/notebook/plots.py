@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
 
 from p2re_eval.errors import MissingExtra, UsageError
 from p2re_eval.explain import did_you_mean
@@ -21,6 +26,43 @@ _WIDTH, _SQUARE = 420, 260
 PALETTE = ["#3f6fe0", "#d08700", "#0d8f8a", "#8452d5", "#c2508f", "#6f7a87", "#2f8f55", "#c4543a"]
 """The colours of the web app."""
 _COLORS = alt.Scale(range=PALETTE)
+_ABOVE = alt.Legend(orient="top", labelLimit=400, columns=1)
+_MOMENTS = alt.Axis(labelAngle=-35, labelExpr="slice(datum.label, 5, 16)")
+"""Month, day and minute are enough to read; what is plotted is finer."""
+_VEGA = "application/vnd.vegalite.v5+json"
+"""What JupyterLab and VS Code draw by themselves; newer specifications are read as well."""
+_SCALE, _MOST_ROWS = 2.0, 20
+
+
+class Plot(alt.Chart):
+    """An Altair chart that needs no network to be seen."""
+
+    def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, object]:
+        return _bundle(self)
+
+
+class LayeredPlot(alt.LayerChart):
+    """The same of several layers."""
+
+    def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, object]:
+        return _bundle(self)
+
+
+def _bundle(chart: alt.Chart | alt.LayerChart) -> dict[str, object]:
+    """As Vega where a front end has it, else as a picture, else as the rows behind it."""
+    spec = chart.to_dict()
+    shown: dict[str, object] = {_VEGA: spec, "text/plain": _rows_text(spec)}
+    try:
+        import vl_convert
+    except ImportError:  # the extra 'pictures' is not installed
+        return shown
+    picture = vl_convert.vegalite_to_png(json.dumps(spec), scale=_SCALE)
+    return {**shown, "image/png": b64encode(picture).decode()}
+
+
+def _rows_text(spec: Mapping[str, Any]) -> str:
+    rows = spec["data"]["values"][:_MOST_ROWS]
+    return "\n".join([str(spec.get("title", "plot")), tabulate(rows, headers="keys")])
 
 
 def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
@@ -42,9 +84,12 @@ def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
 
 def flips_chart(comparison: Comparison) -> alt.Chart:
     """The cases that moved: from the pass rate before to the one after."""
+    variants = {(flip.prompt, flip.model) for flip in comparison.flips}
     rows: Rows = [
         {
-            "case": f"{flip.prompt} · {flip.case_id} · {flip.model}",
+            "case": flip.case_id
+            if len(variants) == 1
+            else f"{flip.prompt} · {flip.case_id} · {flip.model}",
             "before": flip.before.rate,
             "after": flip.after.rate,
             "moved": "worse" if flip.worse else "better",
@@ -56,7 +101,7 @@ def flips_chart(comparison: Comparison) -> alt.Chart:
         _chart(rows, "Flips")
         .mark_bar(height=6)
         .encode(
-            y=alt.Y("case:N", title=None, sort=None),
+            y=alt.Y("case:N", title=None, sort=None, axis=alt.Axis(labelLimit=320)),
             x=alt.X("before:Q", title="pass rate", scale=alt.Scale(domain=[0, 1])),
             x2="after:Q",
             color=alt.Color("moved:N", scale=colors, title=None),
@@ -81,7 +126,7 @@ def reliability_chart(judged: Sequence[tuple[float, bool]], bins: int = 5) -> al
     y = alt.Y("people:Q", title="share that people found good", scale=whole)
     shown = ["judge:Q", "people:Q", "low:Q", "high:Q", "answers:Q"]
     base = alt.Chart().encode(x=x)
-    chart = alt.layer(
+    layers = [
         _diagonal(),
         base.mark_rule(color=PALETTE[0], opacity=0.55, strokeWidth=2).encode(
             y=alt.Y("low:Q"), y2="high:Q"
@@ -90,11 +135,8 @@ def reliability_chart(judged: Sequence[tuple[float, bool]], bins: int = 5) -> al
         base.mark_point(filled=True, color=PALETTE[0], opacity=1).encode(
             y=y, size=alt.Size("answers:Q", legend=None), tooltip=shown
         ),
-        data=_inline(rows),
-        title="Reliability of the judge",
-    )
-    assert isinstance(chart, alt.LayerChart)
-    return chart.properties(width=_SQUARE, height=_SQUARE)
+    ]
+    return _layered(rows, layers, "Reliability of the judge", _SQUARE, _SQUARE)
 
 
 def _bin(judge: float, said: Sequence[bool]) -> dict[str, object]:
@@ -113,26 +155,21 @@ def drift_chart(points: Rows, metric: str) -> alt.LayerChart:
     """A metric from experiment to experiment: a line a prompt and model, its intervals, and where
     the prompt's version changed."""
     share = alt.Scale(domain=[0, 1]) if metric == "pass_rate" else alt.Scale(zero=False)
-    x = alt.X("when:N", sort=None, title="experiment", axis=alt.Axis(labelAngle=-35))
+    x = alt.X("when:N", sort=None, title="experiment", axis=_MOMENTS)
     y = alt.Y("value:Q", title=metric.replace("_", " "), scale=share)
-    color = alt.Color(
-        "variant:N", title=None, scale=_COLORS, legend=alt.Legend(orient="top", labelLimit=400)
-    )
+    color = alt.Color("variant:N", title=None, scale=_COLORS, legend=_ABOVE)
     shown = ["experiment:N", "variant:N", "version:N", "value:Q", "low:Q", "high:Q", "n:Q"]
     base = alt.Chart().encode(x=x, color=color)
-    chart = alt.layer(
-        base.mark_errorbar(ticks=True, thickness=1.5, opacity=0.55).encode(
+    layers = [
+        base.mark_rule(strokeWidth=2, opacity=0.45).encode(
             y=alt.Y("low:Q", title=metric.replace("_", " "), scale=share), y2="high:Q"
         ),
         base.mark_line().encode(y=y),
         base.mark_point(filled=True, size=70, opacity=1).encode(
             y=y, shape=alt.Shape("version:N", title="version"), tooltip=shown
         ),
-        data=_inline(points),
-        title=f"Drift of {metric.replace('_', ' ')}",
-    )
-    assert isinstance(chart, alt.LayerChart)
-    return chart.properties(width=_WIDTH)
+    ]
+    return _layered(points, layers, f"Drift of {metric.replace('_', ' ')}", _WIDTH, _SQUARE)
 
 
 def _scores(results: Sequence[Result]) -> alt.Chart:
@@ -148,7 +185,7 @@ def _scores(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("value:Q", bin=alt.Bin(maxbins=20), title="value"),
             y=alt.Y("count():Q", title="answers"),
-            color=alt.Color("model:N", title=None, scale=_COLORS),
+            color=alt.Color("model:N", title=None, scale=_COLORS, legend=_ABOVE),
             row=alt.Row("scorer:N", title=None),
         )
         .properties(height=90)
@@ -185,7 +222,7 @@ def _cost(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("cost_usd:Q", title="US dollars an answer"),
             y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
-            color=alt.Color("variant:N", title=None, scale=_COLORS),
+            color=alt.Color("variant:N", title=None, scale=_COLORS, legend=_ABOVE),
             shape=alt.Shape("frontier:N", title="on the frontier"),
             tooltip=["variant:N", "cost_usd:Q", "pass_rate:Q", "answers:Q"],
         )
@@ -229,7 +266,7 @@ def _versions(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("version:N", sort=None, title=None),
             y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
-            color=alt.Color("model:N", title=None, scale=_COLORS),
+            color=alt.Color("model:N", title=None, scale=_COLORS, legend=_ABOVE),
             tooltip=["version:N", "model:N", "pass_rate:Q"],
         )
     )
@@ -237,7 +274,14 @@ def _versions(results: Sequence[Result]) -> alt.Chart:
 
 
 def _chart(rows: Rows, title: str) -> alt.Chart:
-    return alt.Chart(_inline(rows), title=title).properties(width=_WIDTH)
+    return Plot(_inline(rows), title=title).properties(width=_WIDTH)
+
+
+def _layered(
+    rows: Rows, layers: list[alt.Chart], title: str, width: int, height: int
+) -> alt.LayerChart:
+    made = LayeredPlot(data=_inline(rows), layer=layers, title=title)
+    return made.properties(width=width, height=height)
 
 
 def _inline(rows: Rows) -> alt.Data:

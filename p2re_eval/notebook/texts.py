@@ -16,7 +16,7 @@ def trace_text(trace: Trace) -> str:
     """The conversation, and what it took."""
     lines = [f"{trace.name}  {trace.status}  trace {trace.trace_id[:12]}"]
     lines += [f"{message.role}: {_cut(message.text)}" for message in trace.prompt.messages]
-    if trace.completion is not None:
+    if trace.completion is not None and answer_text(trace.completion):
         lines.append(f"answer: {_cut(answer_text(trace.completion))}")
     if trace.fault is not None:
         lines.append(f"{trace.fault.kind}: {trace.fault.message}")
@@ -27,7 +27,8 @@ def trace_text(trace: Trace) -> str:
 
 def took_text(trace: Trace) -> str:
     """Model, time, tokens and cost on one line; what is not known is said to be so."""
-    parts = [trace.prompt.model.id]
+    asked = trace.prompt.model
+    parts = [asked.id] if asked.name else []
     completion = trace.completion
     if completion is not None:
         usage = completion.usage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_drift_is_a_point_an_experiment_with_its_interval(bench: Workbench) -> N
     assert {point["variant"] for point in points} == {"route · scripted/router"}
     chart = found.plot().to_dict()
     assert chart["data"]["values"] == points
-    assert {layer["mark"]["type"] for layer in chart["layer"]} == {"errorbar", "line", "point"}
+    assert {layer["mark"]["type"] for layer in chart["layer"]} == {"rule", "line", "point"}
     assert "tickets" in found._repr_html_()
     assert [
         round(p["value"], 3) for p in history("tickets", limit=1, at=bench).points("length")
@@ -117,3 +118,16 @@ def test_reliability_is_how_often_people_agree_with_a_judge() -> None:
         {"judge": 0.1, "people": 0.0, "low": 0.0, "high": 0.793, "answers": 1},
         {"judge": 0.9, "people": 0.5, "low": 0.095, "high": 0.905, "answers": 2},
     ]
+
+
+def test_a_plot_is_seen_without_the_network(bench: Workbench) -> None:
+    """Vega for front ends that have it, a picture for the others, rows as text for consoles; no
+    HTML, which would fetch scripts from elsewhere."""
+    pytest.importorskip("vl_convert", reason="the extra 'pictures' is not installed")
+    made = measure(bench, "Route.", "{charged: billing, login: account}")
+    for chart in (made.plot("scores"), history("tickets", at=bench).plot()):
+        shown = chart._repr_mimebundle_()
+        assert shown.keys() == {"application/vnd.vegalite.v5+json", "text/plain", "image/png"}
+        assert b64decode(shown["image/png"]).startswith(b"\x89PNG")
+    assert shown["text/plain"].splitlines()[0] == "Drift of pass rate"
+    assert "route · scripted/router" in shown["text/plain"]

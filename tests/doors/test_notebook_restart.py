@@ -77,7 +77,8 @@ def _text(message: dict[str, Any]) -> str:
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts/shout.yaml").write_text(
-        "{model: {provider: function, name: 'app:answer'}, inputs: {text: {}}, prompt: '{{ text }}'}"
+        "model: {provider: function, name: 'app:answer'}\n"
+        "inputs: {text: {}}\nprompt: '{{ text }}'\n"
     )
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "asked.txt").touch()
