@@ -7,6 +7,7 @@ the same question in the same state is answered from memory, or with 304 where t
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 from collections import OrderedDict
@@ -50,6 +51,7 @@ class Freshness:
         self._boot = secrets.token_hex(4)  # counters of another run mean nothing here
         self._answers: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
+        self._asking: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -62,16 +64,34 @@ class Freshness:
             (number,) = self._connection.execute("PRAGMA data_version").fetchone()
         return f"{self._boot}{number:x}"
 
-    def before(self, request: Request) -> None:
-        """Raises Unchanged when this was asked before and nothing was written since."""
-        state = request.state.p2re_state = self.state()
-        for tag in asked(request):
-            if tag.startswith(f'W/"{state}.'):
-                raise Unchanged(Response(status_code=304, headers={"ETag": tag}))
-        kept = self._kept(_place(request), state)
-        if kept is not None:
-            headers = {"ETag": tag_of(kept.body, state)}
-            raise Unchanged(Response(kept.body, media_type=kept.type, headers=headers))
+    async def before(self, request: Request) -> None:
+        """Raises Unchanged when this was asked before and nothing was written since. Where somebody
+        is asking the same right now, waits for that answer: then ``after`` has to be called."""
+        place = _place(request)
+        while True:
+            state = request.state.p2re_state = self.state()
+            for tag in asked(request):
+                if tag.startswith(f'W/"{state}.'):
+                    raise Unchanged(Response(status_code=304, headers={"ETag": tag}))
+            kept = self._kept(place, state)
+            if kept is not None:
+                headers = {"ETag": tag_of(kept.body, state)}
+                raise Unchanged(Response(kept.body, media_type=kept.type, headers=headers))
+            ahead = self._asking.get((place, state))
+            if ahead is None or ahead.get_loop() is not asyncio.get_running_loop():
+                break
+            await asyncio.shield(ahead)  # it may come to nothing: then this one asks
+        mine = asyncio.get_running_loop().create_future()
+        self._asking[place, state] = mine
+        request.state.p2re_asking = (place, state), mine
+
+    def after(self, request: Request) -> None:
+        """Those who waited for this answer go on, whatever came of it."""
+        key, mine = getattr(request.state, "p2re_asking", (None, None))
+        if key is not None and mine is not None:
+            if self._asking.get(key) is mine:
+                del self._asking[key]
+            mine.set_result(None)
 
     def keep(self, request: Request, body: bytes, kind: str) -> None:
         """Remember an answer that was given in the state that ``before`` saw."""
