@@ -12,7 +12,19 @@ from functools import cache
 from pathlib import Path
 
 FILES = Path(__file__).parent / "static"
-_MODULES = ("dom", "format", "text", "diff", "chat", "copy", "judge", "template", "tree", "style")
+_MODULES = (
+    "dom",
+    "format",
+    "text",
+    "diff",
+    "difference",
+    "chat",
+    "copy",
+    "judge",
+    "template",
+    "tree",
+    "style",
+)
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILINE)
 _NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
