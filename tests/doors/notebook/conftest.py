@@ -17,7 +17,7 @@ import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
 SHOTS = Path(__file__).parents[3] / ".p2re" / "screenshots" / "notebook"
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 READY = """async () => {
   const { shell } = window.jupyterapp;
   shell.collapseLeft();
