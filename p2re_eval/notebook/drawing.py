@@ -21,6 +21,7 @@ from p2re_eval.records import (
     Record,
     RenderedPrompt,
     Result,
+    Span,
     Suite,
     Trace,
 )
@@ -33,6 +34,8 @@ Bundle: TypeAlias = dict[str, Any]
 _LINE_PX, _HEAD_PX, _SPAN_PX = 21, 180, 28
 _LEAST_PX, _MOST_PX, _TREE_PX = 230, 560, 420
 _A_LINE = 90
+WHOLE = 300
+"""How many spans of a trace a notebook keeps with their texts."""
 
 
 def trace_bundle(trace: Trace, evaluations: Sequence[Evaluation] = ()) -> Bundle:
@@ -48,12 +51,20 @@ def trace_bundle(trace: Trace, evaluations: Sequence[Evaluation] = ()) -> Bundle
     page = viewer_page(
         json.dumps({**head, **more}),
         title=trace.name,
-        spans={one.span_id: json.dumps(one.model_dump(mode="json")) for one in trace.spans},
+        spans={one.span_id: _span(one, whole=at < WHOLE) for at, one in enumerate(trace.spans)},
         tree_json=json.dumps(tree_of(trace).model_dump(mode="json")),
         without_scripts=still,
     )
     height = _height_px(trace, evaluations)
     return {"text/html": framed(page, still, trace, height), "text/plain": trace_text(trace)}
+
+
+def _span(span: Span, *, whole: bool) -> str:
+    """A span as JSON; of a very long trace the texts of most are left to the browser of traces."""
+    if not whole:
+        told = {"left out": "this page has the texts of the first spans; Traces() has all of them"}
+        span = span.model_copy(update={"prompt": None, "completion": None, "attributes": told})
+    return json.dumps(span.model_dump(mode="json"))
 
 
 def live(widget: object) -> dict[str, Any]:

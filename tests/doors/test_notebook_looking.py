@@ -10,6 +10,7 @@ import pytest
 from p2re_eval.clock import new_trace_id
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook import Traces, Workbench, annotate, evaluate, experiment, view
+from p2re_eval.notebook.drawing import trace_bundle
 from p2re_eval.records import ModelSettings, RenderedPrompt, Span, Trace
 from p2re_eval.store.expression import ExpressionError
 
@@ -155,3 +156,19 @@ def test_a_trace_of_many_steps_is_drawn_with_its_tree(bench: Workbench) -> None:
     assert "<td style" in still.partition("ERROR")[0]
     assert frame.count("3333333333333333") >= 2
     assert "2 spans" in bundle["text/plain"]
+
+
+def test_a_trace_of_thousands_of_steps_stays_small_enough_for_a_notebook() -> None:
+    """Every step is in the tree; the texts of most stay in the database."""
+    begun = 1_700_000_000_000_000_000
+    shared = {"trace_id": "a" * 32, "start_ns": begun, "end_ns": begun + 1_000_000}
+    spans = tuple(
+        Span(span_id=f"{n:016x}", name="step", attributes={"text": "x" * 4000}, **shared)
+        for n in range(1, 3001)
+    )
+    prompt = RenderedPrompt(name="", messages=(), model=ModelSettings())
+    trace = Trace(span_id="f" * 16, name="long", prompt=prompt, spans=spans, **shared)
+    html = trace_bundle(trace)["text/html"]
+    assert len(html) < 5_000_000
+    assert f"{3000:016x}" in html
+    assert "and 2,900 more spans" in html
