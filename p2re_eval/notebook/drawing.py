@@ -34,6 +34,10 @@ Bundle: TypeAlias = dict[str, Any]
 _LINE_PX, _HEAD_PX, _SPAN_PX = 21, 180, 28
 _LEAST_PX, _MOST_PX, _TREE_PX = 230, 560, 420
 _A_LINE = 90
+_DARK = "var(--jp-shadow-base-lightness,0)"
+_TURNED = f"filter:invert(calc({_DARK}/32)) hue-rotate(calc({_DARK}*5.625deg))"
+"""JupyterLab's theme reaches no frame, but a number of it can turn the page's light into dark: its
+dark themes say 32 here, its light ones 0, and other front ends nothing."""
 WHOLE = 300
 """How many spans of a trace a notebook keeps with their texts."""
 
@@ -54,6 +58,7 @@ def trace_bundle(trace: Trace, evaluations: Sequence[Evaluation] = ()) -> Bundle
         spans={one.span_id: _span(one, whole=at < WHOLE) for at, one in enumerate(trace.spans)},
         tree_json=json.dumps(tree_of(trace).model_dump(mode="json")),
         without_scripts=still,
+        scheme="light",
     )
     height = _height_px(trace, evaluations)
     return {"text/html": framed(page, still, trace, height), "text/plain": trace_text(trace)}
@@ -80,7 +85,7 @@ def framed(page: str, still: str, trace: Trace, height_px: int) -> str:
         f'<div style="position:relative;height:{height_px}px;overflow:hidden;resize:vertical;'
         f'border:1px solid rgba(128,128,128,.35);border-radius:8px">{still}'
         f'<iframe title="trace {trace.trace_id[:12]}" sandbox="allow-scripts" '
-        f'style="position:absolute;inset:0;width:100%;height:100%;border:0" '
+        f'style="position:absolute;inset:0;width:100%;height:100%;border:0;{_TURNED}" '
         f'srcdoc="{escape(page)}"></iframe></div>'
     )
 

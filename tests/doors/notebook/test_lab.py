@@ -186,8 +186,7 @@ def test_traces_are_browsed_filtered_and_opened(open_notebook: Any, project: Pat
 def test_what_is_drawn_follows_the_theme_and_outlives_the_kernel(
     open_notebook: Any, project: Path
 ) -> None:
-    """The browser is dark in a dark JupyterLab; the viewer of a trace, once drawn, needs no
-    kernel."""
+    """Dark in a dark JupyterLab; the viewer of a trace, once drawn, needs no kernel."""
     cells = [SETUP + "\nuse(db='dark.db')", "run('echo', text='Good night')", "Traces()"]
     notebook = open_notebook("dark.ipynb", cells)
     page = notebook.page
@@ -205,6 +204,8 @@ def test_what_is_drawn_follows_the_theme_and_outlives_the_kernel(
     notebook.shot("dark")
     lightness = "element => getComputedStyle(element).backgroundColor"
     assert page.locator(".p2re-browser").evaluate(lightness) == "rgb(19, 21, 23)"
+    turned = page.locator(".jp-OutputArea iframe").evaluate("e => getComputedStyle(e).filter")
+    assert turned == "invert(1) hue-rotate(180deg)"
 
 
 def test_an_evaluation_shows_how_far_it_is_and_may_be_interrupted(
