@@ -75,8 +75,9 @@ class Notebook:
         return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One a file: while it lives, its thread has an event loop that other tests would meet."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip("no chromium in /usr/bin")
@@ -88,7 +89,7 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One for all: it takes seconds to start."""
     pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
