@@ -12,11 +12,13 @@ from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.errors import ProviderError
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings, execute
 from p2re_eval.planning import PlannedRun
+from p2re_eval.project import layout
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
     JSON,
     Case,
     Completion,
+    Evaluation,
     Experiment,
     ModelSettings,
     PromptTemplate,
@@ -56,12 +58,18 @@ class Answer:
     def __repr__(self) -> str:
         return self.text
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        from p2re_eval.notebook.drawing import trace_bundle
+
+        return {**trace_bundle(self.trace), "text/plain": self.text}
+
 
 class Workbench:
     """A project's prompts and the database, for as long as the kernel lives.
 
     ``root`` is the project's folder: by default the nearest one upwards that holds ``prompts``, a
-    ``pyproject.toml`` or a repository. ``db`` is the database, by default that of every command.
+    ``pyproject.toml`` or a repository. ``db`` is the database, by default that of every command;
+    ``prompts`` the folder of prompts, by default the project's.
     """
 
     def __init__(
@@ -69,18 +77,23 @@ class Workbench:
         root: Path | str | None = None,
         *,
         db: Path | str | None = None,
-        prompts: Path | str = "prompts",
+        prompts: Path | str | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
         self.root = project_root(Path.cwd()) if root is None else Path(root).resolve()
+        places = layout(self.root)
+        usual = places.database or default_path()
         settings = Settings(
             root=self.root,
-            db_path=default_path() if db is None else Path(db).expanduser().resolve(),
-            prompts=self.root / prompts,
+            db_path=usual if db is None else Path(db).expanduser().resolve(),
+            prompts=places.prompts if prompts is None else self.root / prompts,
             concurrency=concurrency,
         )
         self.harness = Harness(settings, experiment=new_experiment(NOTEBOOK))
         self._runs = 0
+
+    def __repr__(self) -> str:
+        return f"project {self.root}, recorded in {self.harness.settings.db_path}"
 
     @property
     def library(self) -> PromptLibrary:
@@ -180,6 +193,14 @@ class _Kernel:
     current: Workbench | None = None
 
 
+def evaluations_of(trace: Trace) -> tuple[Evaluation, ...]:
+    """What the kernel's own database has about a trace; nothing before it was opened."""
+    bench = _Kernel.current
+    if bench is None or not bench.harness.used:
+        return ()
+    return tuple(bench.store.evaluations(trace.trace_id))
+
+
 def workbench() -> Workbench:
     """The kernel's workbench, made on first use."""
     with _LOCK:
@@ -192,7 +213,7 @@ def use(
     root: Path | str | None = None,
     *,
     db: Path | str | None = None,
-    prompts: Path | str = "prompts",
+    prompts: Path | str | None = None,
     concurrency: int = DEFAULT_CONCURRENCY,
 ) -> Workbench:
     """Work with this project and database from now on; the one before is closed."""
@@ -232,7 +253,13 @@ def project_root(start: Path) -> Path:
     return start
 
 
-def new_experiment(name: str, *, suites: tuple[str, ...] = (), planned: int = 0) -> Experiment:
+def new_experiment(
+    name: str,
+    *,
+    suites: tuple[str, ...] = (),
+    planned: int = 0,
+    settings: Mapping[str, JSON] | None = None,
+) -> Experiment:
     """An experiment that begins now."""
     now_ns = SystemClock().now_ns()
     return Experiment(
@@ -241,6 +268,7 @@ def new_experiment(name: str, *, suites: tuple[str, ...] = (), planned: int = 0)
         started_ns=now_ns,
         suites=suites,
         planned=planned,
+        settings=dict(settings or {}),
     )
 
 

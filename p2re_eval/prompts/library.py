@@ -72,10 +72,13 @@ class PromptLibrary:
         self._defined[template.name] = template
         return template
 
-    def hold(self, template: PromptTemplate) -> str:
-        """A prompt that is in no file, as ``name@VERSION`` for this library's lifetime."""
-        self._at_revision[template.name, template.version] = template
-        return f"{template.name}@{template.version}"
+    def forget(self, name: str) -> None:
+        """What :meth:`define` said under this name no longer counts; the file does, if any."""
+        self._defined.pop(name, None)
+
+    def is_defined(self, name: str) -> bool:
+        """Whether :meth:`define` said what this prompt is, and not a file."""
+        return name in self._defined
 
     def names(self) -> list[str]:
         """The names of all prompts, sorted; a file that cannot be read counts by its stem."""
@@ -234,7 +237,7 @@ class PromptLibrary:
     def _of_version(self, name: str, digits: str) -> PromptTemplate:
         try:
             return self._from_commit(name, self._commit_of_version(name, digits))
-        except GitError:
+        except (GitError, DefinitionError):  # the commit, or the whole file, is of somewhere else
             recorded = self._recorded.version(name, digits)
             if recorded is None:
                 raise

@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from p2re_eval.errors import DefinitionError, P2REError, UsageError
+from p2re_eval.errors import (
+    DefinitionError,
+    DefinitionErrors,
+    GitError,
+    P2REError,
+    UsageError,
+)
 from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.pipeline import Harness, Settings, execute
+from p2re_eval.project import layout
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.prompts.versions import VersionEntry
 from p2re_eval.records import JSON, Case, ModelSettings, PromptTemplate, RenderedPrompt, Suite
@@ -28,6 +35,7 @@ class Project:
 
     def __init__(self, root: Path, db: Path) -> None:
         self.root = root
+        self._places = layout(root)
         self._db = db
         self._lock = threading.RLock()
         self._harness: Harness | None = None
@@ -36,7 +44,7 @@ class Project:
     def harness(self) -> Harness:
         """What runs are made with; nothing is opened before it is used."""
         if self._harness is None:
-            settings = Settings(root=self.root, db_path=self._db, prompts=self.root / "prompts")
+            settings = Settings(root=self.root, db_path=self._db, prompts=self._places.prompts)
             self._harness = Harness(settings)
         return self._harness
 
@@ -64,6 +72,8 @@ class Project:
 
         def rendered(library: PromptLibrary) -> RenderedPrompt:
             template = library.get(reference)
+            if "@" in reference:
+                self._refuse_reaching(template)
             refuse_paths(template, inputs)
             problems = library.check_inputs(template, inputs)
             if problems:
@@ -80,30 +90,39 @@ class Project:
         """How the project's own files set up their models."""
         templates, _ = self.prompts()
         yield from (one.model for one in templates.values() if one.model.provider)
-        for path in sorted((self.root / "suites").rglob("*.yaml")):
+        for path in self._suite_files():
             try:
                 suite = load_suite(path, root=self.root)
             except (P2REError, OSError):
                 continue  # a mistake in a suite is said where suites are run
             yield from suite.models
 
-    def take(self, template: PromptTemplate) -> str:
-        """A version that only the database has, as a reference that can be rendered and tried.
+    def _suite_files(self) -> list[Path]:
+        return sorted(path for folder in self._places.suites for path in folder.rglob("*.yaml"))
 
-        Raises UsageError where it would read a file or call an address that no file of this
-        project names: a database may come from somebody else.
-        """
-        shown = [image for image in _images(template) if "{" not in image]
-        if any(not image.startswith(_OPEN) for image in shown):
-            raise UsageError("this version shows an image by its path; try it from its file")
+    def _refuse_reaching(self, template: PromptTemplate) -> None:
+        """Raises UsageError where a version of the database alone would read a file or call an
+        address that no file of this project names: a database may come from somebody else."""
+        images = [one for one in _images(template) if "{" not in one and not one.startswith(_OPEN)]
         known, own = list(self._settings()), template.model
-        for name in ("base_url", "extra"):
-            value = getattr(own, name)
-            if value and all(value != getattr(one, name) for one in known):
-                what = f"this version sets the model's '{name}' to what no file of this project has"
-                raise UsageError(f"{what}; save it as a file to try it")
-        # Its commit may be of another repository, and all it says is in the version itself.
-        return self._ask(lambda library: library.hold(template.model_copy(update={"commit": None})))
+        strange = [
+            name
+            for name in ("base_url", "extra")
+            if (value := getattr(own, name)) and all(value != getattr(one, name) for one in known)
+        ]
+        if not (images or strange) or self._in_git(template):
+            return
+        if images:
+            raise UsageError("this version shows an image by its path; try it from its file")
+        what = f"this version sets the model's '{strange[0]}' to what no file of this project has"
+        raise UsageError(f"{what}; save it as a file to try it")
+
+    def _in_git(self, template: PromptTemplate) -> bool:
+        try:
+            entries = self.history(template.name)
+        except (GitError, DefinitionError, DefinitionErrors):
+            return False
+        return any(entry.version == template.version for entry in entries)
 
     def gates(self, suites: Sequence[str]) -> dict[str, list[Gate]]:
         """The gates that these suites have now, by suite; only files of the project are read.
@@ -112,7 +131,7 @@ class Project:
         """
         wanted = set(suites)
         found = {}
-        for path in sorted((self.root / "suites").rglob("*.yaml")):
+        for path in self._suite_files():
             if path.relative_to(self.root).as_posix() in wanted:
                 suite = load_suite(path, root=self.root)
                 found[suite.path] = [parse_gate(spec) for spec in suite.gates]
@@ -121,7 +140,10 @@ class Project:
     def try_out(self, reference: str, inputs: dict[str, JSON], models: Sequence[str]) -> list[str]:
         """The ids of one recorded run a model. Raises what is wrong before any model is called."""
         allowed = self.models()
-        own = self.prompt(reference).model.id
+        template = self.prompt(reference)
+        if "@" in reference:
+            self._refuse_reaching(template)
+        own = template.model.id
         for model in models or ([own] if own else []):
             if model not in allowed:
                 what = f"'{model}' is named by no prompt or suite of this project"
@@ -146,7 +168,7 @@ class Project:
             self.harness.library.get(prompt)
             if not _FILE_NAME.fullmatch(prompt):
                 raise UsageError(f"'{prompt}' cannot name a file; save the case by hand")
-            path = self.root / "suites" / "saved" / f"{prompt}.yaml"
+            path = self._places.suites[0] / "saved" / f"{prompt}.yaml"
             append_case(path, prompt, inputs, expected, root=self.root)
             return path.relative_to(self.root)
 

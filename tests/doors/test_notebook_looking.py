@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from p2re_eval.clock import new_trace_id
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook import Traces, Workbench, annotate, evaluate, experiment, view
-from p2re_eval.notebook.plots import reliability_chart
+from p2re_eval.notebook.drawing import trace_bundle
+from p2re_eval.records import ModelSettings, RenderedPrompt, Span, Trace
 from p2re_eval.store.expression import ExpressionError
 
 PROMPT = """\
@@ -63,7 +65,7 @@ def test_traces_are_searched_as_on_the_command_line(bench: Workbench) -> None:
 def test_a_trace_is_shown_in_the_viewer_that_can_reach_nothing(bench: Workbench) -> None:
     """A sandboxed frame with the component inside; the messages as text beside it."""
     answer = bench.run("route", ticket="charged </iframe><script>alert(1)</script>")
-    html = view(answer, at=bench)._repr_html_()
+    html = view(answer, at=bench)._repr_mimebundle_()["text/html"]
     assert 'sandbox="allow-scripts"' in html
     assert "p2re-trace" in html
     assert html.count("</iframe>") == 1
@@ -121,10 +123,52 @@ def test_an_unknown_plot_is_refused_with_what_there_is(bench: Workbench) -> None
         made.plot("score")
 
 
-def test_reliability_is_how_often_people_agree_with_a_judge() -> None:
-    """Judgements in bins of a fifth; 1.0 belongs to the last."""
-    chart = reliability_chart([(1.0, True), (0.9, False), (0.1, False)]).to_dict()
-    assert chart["data"]["values"] == [
-        {"judge": 0.1, "people": 0.0, "answers": 1},
-        {"judge": 0.9, "people": 0.5, "answers": 2},
-    ]
+def test_a_trace_of_many_steps_is_drawn_with_its_tree(bench: Workbench) -> None:
+    """Where nothing runs, as a table in the tree's order; the viewer gets every span."""
+    begun = 1_700_000_000_000_000_000
+    trace_id = new_trace_id(begun)
+    shared = {"trace_id": trace_id, "start_ns": begun, "end_ns": begun + 40_000_000}
+    trace = Trace(
+        span_id="1" * 16,
+        name="answer the ticket",
+        kind="AGENT",
+        status="OK",
+        prompt=RenderedPrompt(name="", messages=(), model=ModelSettings()),
+        spans=(
+            Span(span_id="2" * 16, parent_id="1" * 16, name="plan", kind="CHAIN", **shared),
+            Span(
+                span_id="3" * 16,
+                parent_id="2" * 16,
+                name="ask the <shop>",
+                kind="TOOL",
+                status="ERROR",
+                **shared,
+            ),
+        ),
+        **shared,
+    )
+    bench.store.finish_trace(trace).result()
+    bundle = view(trace_id, at=bench)._repr_mimebundle_()
+    still, _, frame = bundle["text/html"].partition("<iframe")
+    assert "answer the ticket</td>" in still
+    assert "\u2003\u2003ask the &lt;shop&gt;</td>" in still
+    assert still.index("plan</td>") < still.index("ask the &lt;shop&gt;</td>")
+    assert "<td style" in still.partition("ERROR")[0]
+    assert frame.count("3333333333333333") >= 2
+    assert "2 spans" in bundle["text/plain"]
+
+
+def test_a_trace_of_thousands_of_steps_stays_small_enough_for_a_notebook() -> None:
+    """Every step is in the tree; the texts of most stay in the database."""
+    begun = 1_700_000_000_000_000_000
+    shared = {"trace_id": "a" * 32, "start_ns": begun, "end_ns": begun + 1_000_000}
+    spans = tuple(
+        Span(span_id=f"{n:016x}", name="step", attributes={"text": "x" * 4000}, **shared)
+        for n in range(1, 3001)
+    )
+    prompt = RenderedPrompt(name="", messages=(), model=ModelSettings())
+    trace = Trace(span_id="f" * 16, name="long", prompt=prompt, spans=spans, **shared)
+    html = trace_bundle(trace)["text/html"]
+    assert len(html) < 5_000_000
+    assert f"{3000:016x}" in html
+    assert "and 2,900 more spans" in html

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
+
+from p2re_eval.records import Session
+from p2re_eval.store import open_store
 
 
 def ids(answer: Any) -> list[str]:
@@ -162,6 +166,49 @@ def test_polling_an_unchanged_trace_costs_a_304(served: Any, record: Any) -> Non
     assert (again.status, again.body) == (304, b"")
     record.evaluation(record.store.read_trace(f"{1:032x}"))
     assert served.get(path, If_None_Match=first.headers["etag"]).status == 200
+
+
+def test_polling_notices_what_any_process_wrote(served: Any, record: Any) -> None:
+    """The tag of a list stands for the state of the file, and for what was answered in it."""
+    record.trace()
+    first = served.get("/traces")
+    tag = first.headers["etag"]
+    kept = served.get("/traces")
+    assert (kept.json, kept.headers["etag"]) == (first.json, tag)
+    assert served.get("/traces", If_None_Match=tag).status == 304
+    with open_store(served.store.path) as other:
+        other.start_session(Session(session_id="chat", started_ns=1)).result()
+    same = served.get("/traces", If_None_Match=tag)  # written elsewhere, but not to this list
+    assert (same.status, same.headers["etag"] != tag) == (304, True)
+    record.trace()
+    changed = served.get("/traces", If_None_Match=same.headers["etag"])
+    assert (changed.status, len(changed.json["items"])) == (200, 2)
+
+
+def test_a_kept_answer_is_refused_like_any_other(serve: Any, record: Any) -> None:
+    """Who may not ask hears nothing, however often others did."""
+    record.trace()
+    served = serve(token="secret-token")
+    first = served.get("/traces", Authorization="Bearer secret-token")
+    assert first.status == 200
+    assert served.get("/traces", If_None_Match=first.headers["etag"]).status == 401
+    assert served.get("/traces").status == 401
+
+
+def test_the_same_question_of_many_at_once_is_answered_to_all(served: Any, record: Any) -> None:
+    """They share an answer; one that comes to nothing leaves nobody waiting."""
+    for _ in range(30):
+        record.trace()
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(served.get, ["/traces?limit=30"] * 32 + ["/traces?cursor=x"] * 16))
+    assert [answer.status for answer in found] == [200] * 32 + [422] * 16
+    assert {len(answer.json["items"]) for answer in found[:32]} == {30}
+
+
+def test_an_export_is_a_download_every_time(served: Any, record: Any) -> None:
+    path = f"/traces/{record.trace().trace_id}/export?form=json"
+    for _ in range(2):
+        assert "attachment" in served.get(path).headers["content-disposition"]
 
 
 def test_half_a_character_is_shown_as_an_escape(served: Any, record: Any) -> None:

@@ -91,12 +91,12 @@ def test_trying_records_a_run_for_each_model(shown: Any) -> None:
     assert version["version"] == trace["prompt"]["version"]
 
 
-def recorded(store: Any, text: str, **model: Any) -> str:
+def recorded(store: Any, text: str, of: str = "route", **model: Any) -> str:
     """A version that no file and no commit has; it answers as the file's model does."""
     answers = {"answers": {"charged": "billing", ".*": "other"}}
     settings = {"provider": "scripted", "name": "router", "extra": answers, **model}
     template = PromptTemplate(
-        name=model.pop("of", "route"),
+        name=of,
         version=(text.encode().hex() + "0" * 64)[:64],
         messages=(TemplateMessage(role="user", content=text),),
         inputs={"ticket": {"type": "string"}},
@@ -107,18 +107,22 @@ def recorded(store: Any, text: str, **model: Any) -> str:
     return template.version
 
 
+@pytest.mark.parametrize("name", ["route", "gone"])
 def test_a_version_of_the_database_alone_is_tried_as_it_was_recorded(
-    shown: Any, store: Any
+    shown: Any, store: Any, name: str
 ) -> None:
-    version = recorded(store, "Judge this: {{ ticket }}")
+    """Of a prompt that has a file now, and of one whose file is gone."""
+    version = recorded(store, "Judge this: {{ ticket }}", name)
     body = {"inputs": {"ticket": "I was charged."}, "version": version}
-    rendered = shown.post("/prompts/route/render", body).json
+    rendered = shown.post(f"/prompts/{name}/render", body).json
     assert rendered["messages"][0]["content"] == "Judge this: I was charged."
-    (trace_id,) = shown.post("/prompts/route/try", body).json["trace_ids"]
+    tried = shown.post(f"/prompts/{name}/try", body)
+    assert tried.status == 200, tried.json
+    (trace_id,) = tried.json["trace_ids"]
     trace = shown.get(f"/traces/{trace_id}").json["trace"]
     assert trace["completion"]["text"] == "billing"
     assert trace["prompt"]["version"] == version
-    assert len(shown.get("/prompts/route/versions").json["items"]) == 1
+    assert len(shown.get(f"/prompts/{name}/versions").json["items"]) == 1
 
 
 @pytest.mark.parametrize(

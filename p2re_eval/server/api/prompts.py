@@ -224,20 +224,17 @@ def _found(backend: Backend, name: str, version: str) -> FoundPrompt:
 
 def _runnable(backend: Backend, name: str, version: str) -> str:
     """What the project can render: its file, a git revision, else a version of the database."""
-    project = backend.the_project
-    reference = _reference(name, version)
+    project, reference = backend.the_project, _reference(name, version)
     try:
         project.prompt(reference)
     except (DefinitionError, DefinitionErrors, GitError):
-        if reference == name:
-            raise
         try:
-            found = backend.service.prompts.get(name, version)
+            found = backend.service.prompts.get(name, version or "latest")
         except NoSuchRecord:
             found = None
-        if found is None:
+        if found is None or reference == name:
             raise
-        return project.take(found.template)
+        return f"{name}@{found.row.version}"
     return reference
 
 

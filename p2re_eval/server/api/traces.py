@@ -13,7 +13,7 @@ from p2re_eval.records import Span, TraceStatus
 from p2re_eval.report.trace_difference import TraceDifference, trace_difference
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
 from p2re_eval.server.backend import Backend, Reading, Writing, answer, json_text
-from p2re_eval.server.problems import ApiRoute
+from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.looking import TraceHead, TraceItem
 from p2re_eval.store import TraceFilter
@@ -24,7 +24,7 @@ from p2re_eval.store.span_queries import SpanTree
 from p2re_eval.store.trace_search import TraceHit
 from p2re_eval.viewer import trace_page
 
-router = APIRouter(prefix="/traces", tags=["traces"], route_class=ApiRoute)
+router = APIRouter(prefix="/traces", tags=["traces"], route_class=RecordRoute)
 
 
 class Facets(BaseModel):
