@@ -5,7 +5,6 @@ BIN := .venv/bin
 .PHONY: demo test test-phoenix test-sdks lint bench bench-ab bench-capture bench-comparison bench-gates
 .PHONY: bench-kills bench-phoenix bench-providers bench-server bench-viewer chaos clean fuzz wire
 .PHONY: bench-faults bench-record bench-recording
-.PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m

@@ -13,6 +13,7 @@ from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
+from p2re_eval.store.steps.failed_traces import find_failures
 from p2re_eval.store.steps.online_tables import add_online_experiments
 from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
@@ -40,6 +41,7 @@ STEPS: tuple[Step, ...] = (
     add_sync_ledger,
     find_texts_nearby,
     remember_pruned_traces,
+    find_failures,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
