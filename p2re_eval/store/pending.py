@@ -10,11 +10,12 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from p2re_eval.errors import StoreError
-from p2re_eval.records import CapturedSpan
+from p2re_eval.records import CapturedSpan, canonical_json
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.spool import SpoolFile
 
@@ -30,7 +31,16 @@ CATCH_UP_S = 2.0
 _NEVER_SAID = {"span": {"run_key"}}
 """A name that sounds like a secret's, which would cost every span a closer look."""
 
-Save: TypeAlias = Callable[[Sequence[CapturedSpan]], "Future[None]"]
+_Waiting: TypeAlias = "tuple[CapturedSpan, bool]"
+"""A span, and whether redaction found nothing in it."""
+
+
+class Save(Protocol):
+    """:meth:`Store.save_spans`."""
+
+    def __call__(self, spans: Sequence[CapturedSpan], *, passed: bool) -> Future[None]: ...
+
+
 Failed: TypeAlias = Callable[[int, BaseException, bool], None]
 """Told how many spans did not get into the tables, why, and whether a file still has them."""
 
@@ -47,7 +57,7 @@ class Pending:
         self._save = save
         self._failed = failed
         self._files = [SpoolFile(path), SpoolFile(path)]
-        self._waiting: list[CapturedSpan] = []
+        self._waiting: list[_Waiting] = []
         self._changed = threading.Condition()
         self._added = self._settled = 0
         self._asleep = self._hurry = self._closing = False
@@ -60,7 +70,7 @@ class Pending:
     def add(self, one: CapturedSpan) -> None:
         """A span that has ended is on disk when this returns. Raises OSError (a full disk) and
         StoreError (closed): then nothing is kept of it."""
-        line = None if one.span.end_ns is None else self._line(one)
+        line, passed = self._line(one)
         with self._changed:
             if self._closing:
                 raise StoreError(f"{self.path}: nothing is captured any more", path=self.path)
@@ -72,7 +82,7 @@ class Pending:
                 self._settled += 1
                 self._files[0].incomplete = True
             else:
-                self._waiting.append(one)
+                self._waiting.append((one, passed))
             if self._asleep:
                 self._asleep = False
                 self._changed.notify_all()
@@ -103,9 +113,12 @@ class Pending:
         _ALL.discard(self)
         atexit.unregister(self.close)
 
-    def _line(self, one: CapturedSpan) -> bytes:
-        text = self._redaction.whole(one, exclude=_NEVER_SAID)
-        return b'{"write":"save_spans","spans":[' + text.encode() + b"]}\n"
+    def _line(self, one: CapturedSpan) -> tuple[bytes | None, bool]:
+        """What goes into the spool: nothing of a span that has only begun."""
+        if one.span.end_ns is None:
+            return None, False
+        text, passed = self._redaction.whole(one, made_of=_texts(one), exclude=_NEVER_SAID)
+        return b'{"write":"save_spans","spans":[' + text.encode() + b"]}\n", passed
 
     def _work(self) -> None:
         while self._wait_for_work():
@@ -135,7 +148,7 @@ class Pending:
                 self._changed.wait_for(lambda: self._hurry or self._closing, LINGER_S)
         return True
 
-    def _write_down(self, batch: list[CapturedSpan], file: SpoolFile) -> None:
+    def _write_down(self, batch: list[_Waiting], file: SpoolFile) -> None:
         chunks = [batch[start : start + CHUNK] for start in range(0, len(batch), CHUNK)]
         kept = [self._written(chunk, file) for chunk in chunks]
         if all(kept) and not file.incomplete:
@@ -146,7 +159,7 @@ class Pending:
             with contextlib.suppress(OSError):  # the next turn tries again
                 self._files[self._files.index(file)] = SpoolFile(self.path)
 
-    def _written(self, chunk: list[CapturedSpan], file: SpoolFile) -> bool:
+    def _written(self, chunk: list[_Waiting], file: SpoolFile) -> bool:
         """Whether the spool is not needed for these spans any more."""
         error = self._tried(chunk)
         if error is None:
@@ -154,16 +167,40 @@ class Pending:
         if not isinstance(error, StoreError) and len(chunk) > 1:  # one span's mistake
             kept = [self._written([one], file) for one in chunk]
             return all(kept)
-        ended = sum(one.span.end_ns is not None for one in chunk)
+        ended = sum(one.span.end_ns is not None for one, _ in chunk)
         in_a_file = isinstance(error, StoreError)
         self._failed(ended, error, in_a_file)
         return not in_a_file or getattr(error, "kept_in", None) is not None
 
-    def _tried(self, chunk: Sequence[CapturedSpan]) -> BaseException | None:
+    def _tried(self, chunk: Sequence[_Waiting]) -> BaseException | None:
+        spans = [one for one, _ in chunk]
         try:
-            return self._save(chunk).exception()
+            return self._save(spans, passed=all(passed for _, passed in chunk)).exception()
         except Exception as error:  # noqa: BLE001 - its callers are long gone: it is counted
             return error
+
+
+def _texts(one: CapturedSpan) -> list[str] | None:
+    """The texts that everything in a span was read from; None where that is not so simple.
+
+    What it asked and answered stands in its attributes, so looking at those is enough.
+    """
+    span = one.span
+    if span.events or one.evaluations:
+        return None
+    texts = [span.name, span.status_message or "", _as_keys(tuple(span.attributes))]
+    for value in span.attributes.values():
+        if isinstance(value, str):
+            texts.append(value)
+        elif value is not None and not isinstance(value, (int, float)):
+            texts.append(canonical_json(value))
+    return texts
+
+
+@lru_cache(maxsize=256)
+def _as_keys(names: tuple[str, ...]) -> str:
+    """As they stand in JSON; a name may say that its value is a secret."""
+    return " ".join(f'"{name}":' for name in names)
 
 
 _ALL: weakref.WeakSet[Pending] = weakref.WeakSet()

@@ -188,14 +188,17 @@ class Store:
         """The prompt's version under the next number; one that is known stays as it is."""
         return self._submit(SavePromptVersion(template))
 
-    def save_spans(self, spans: Sequence[CapturedSpan], *, at_once: bool = False) -> Future[None]:
+    def save_spans(
+        self, spans: Sequence[CapturedSpan], *, at_once: bool = False, passed: bool = False
+    ) -> Future[None]:
         """Spans that other programs made: the trace grows with them, whatever order they come in.
 
         A span that has ended is not replaced by word that it has begun; one that comes twice is
         kept once. The trace is RUNNING until its root has ended. ``at_once`` is for a caller that
-        waits anyway: it writes in its own thread, when nothing is in the way.
+        waits anyway: it writes in its own thread, when nothing is in the way. ``passed``: redaction
+        has found nothing in them, and need not look again.
         """
-        return self._submit(SaveSpans(tuple(spans)), at_once=at_once)
+        return self._submit(SaveSpans(tuple(spans), passed), at_once=at_once)
 
     def pending(self, failed: Failed) -> Pending | None:
         """A way for captured spans that makes nobody wait for a transaction: each is in a file
