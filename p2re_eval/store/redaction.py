@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -86,16 +85,13 @@ class Redaction:
         """A record's JSON text without its defaults."""
         return self._dump(record, exclude_defaults=True, exclude=exclude)[0]
 
-    def whole(
-        self, record: BaseModel, *, made_of: Sequence[str] | None = None, exclude: Any = None
-    ) -> tuple[str, bool]:
-        """A record's JSON text with everything that reading it back needs, and whether nothing in
-        it is suspicious. Where all of it was read from a few texts, ``made_of`` saves looking at
-        each thing twice."""
-        if made_of is not None and all(map(self._plain, made_of)):
-            with suppress(PydanticSerializationError):
-                return record.model_dump_json(exclude=exclude), True
-        return self._dump(record, exclude=exclude)
+    def raw(self, value: Mapping[str, JSON], texts: Sequence[str] | None) -> tuple[str, bool]:
+        """JSON text with everything that reading it back needs, and whether nothing in it is
+        suspicious. ``texts`` are all that are in it, where they are known."""
+        written = _dumps(value)
+        if self._passes(written) if texts is None else all(map(self._plain, texts)):
+            return written, True
+        return _dumps(self.clean(json.loads(written))), False
 
     def said(self, message: Message) -> tuple[str, bool]:
         """A message's JSON text, and whether nothing in it is suspicious; parts keep their

@@ -61,7 +61,7 @@ from p2re_eval.store.jobs import (
     Write,
 )
 from p2re_eval.store.maintenance import Maintenance
-from p2re_eval.store.pending import Failed, Pending, catch_up
+from p2re_eval.store.pending import Failed, Pending, Read, catch_up
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
@@ -200,9 +200,9 @@ class Store:
         """
         return self._submit(SaveSpans(tuple(spans), passed), at_once=at_once)
 
-    def pending(self, failed: Failed) -> Pending | None:
-        """A way for captured spans that makes nobody wait for a transaction: each is in a file
-        beside the database when :meth:`Pending.add` returns, and in the tables a moment later.
+    def pending(self, read: Read, failed: Failed) -> Pending | None:
+        """A way for raw spans that makes nobody wait for a transaction: each is in a file beside
+        the database when :meth:`Pending.add` returns, and in the tables, ``read``, a moment later.
 
         None where that cannot be: no such file can be made, or a function of the user's is to see
         every text, once.
@@ -210,7 +210,9 @@ class Store:
         if self._redaction is None or self._redaction.hooked:
             return None
         try:
-            return Pending(self.path, self._redaction, self.save_spans, failed)
+            return Pending(
+                self.path, self._redaction, read=read, save=self.save_spans, failed=failed
+            )
         except OSError:
             return None
 

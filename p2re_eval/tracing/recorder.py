@@ -89,9 +89,10 @@ class Recorder:
 
     def _save(self, raw: RawSpan, *, wait: bool, counted: bool) -> None:
         try:
-            one = captured(self._hiding(raw))
-            if self._spooled(one, spans=int(counted)):
+            raw = self._hiding(raw)
+            if self._spooled(raw, spans=int(counted)):
                 return
+            one = captured(raw)
             awaited = wait and (one.root or one.span.kind in MODEL_KINDS)
             future = self._submit(one, at_once=awaited)
             future.add_done_callback(self._counted if counted else self._checked)
@@ -100,13 +101,13 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - a record must not break what it records
             self._failed(error, spans=int(counted))
 
-    def _spooled(self, one: CapturedSpan, *, spans: int) -> bool:
+    def _spooled(self, raw: RawSpan, *, spans: int) -> bool:
         """Whether it is on disk beside the database, soon to be in it."""
         self._opened()
         if self._pending is None:
             return False
         try:
-            self._pending.add(one)
+            self._pending.add(raw)
         except OSError as error:
             LOG.debug("p2re: written to the database at once, as the spool fails: %s", error)
             return False
@@ -168,7 +169,7 @@ class Recorder:
                 if self._refused is not None and time.monotonic() < self._refused[0]:
                     raise self._refused[1]
                 self._store = self._open_anew()
-                self._pending = self._store.pending(self._failed_later)
+                self._pending = self._store.pending(captured, self._failed_later)
                 self._pid, self._waiting, self._late = os.getpid(), 0, None
             return self._store
 
