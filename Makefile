@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-phoenix lint bench bench-ab bench-capture bench-comparison bench-gates
+.PHONY: demo test test-phoenix test-sdks lint bench bench-ab bench-capture bench-comparison bench-gates
 .PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
 
 demo: .venv/ready
@@ -26,6 +26,16 @@ test-phoenix: .venv/dev .venv-phoenix/bin/phoenix
 
 bench-phoenix: .venv/dev .venv-phoenix/bin/phoenix
 	$(BIN)/python tests/benchmarks/phoenix.py
+
+# Other people's SDKs, 500 MB of them: their calls are captured, and LiteLLM is a provider.
+test-sdks: .venv/sdks/ready
+	.venv/sdks/bin/python -m pytest tests/tracing/test_sdks_captured.py tests/providers/test_litellm.py
+
+.venv/sdks/ready: .venv/ready
+	$(PYTHON) -m venv .venv/sdks
+	.venv/sdks/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/sdks/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[local,server,capture]" --group sdks
+	@touch $@
 
 lint: .venv/dev
 	$(BIN)/ruff check .

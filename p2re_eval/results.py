@@ -24,7 +24,7 @@ def of_plan(planned: PlannedRun, experiment_id: str) -> dict[str, Any]:
         "suite": planned.suite.path,
         "prompt": planned.prompt,
         "prompt_version": planned.template.version,
-        "model": planned.settings.id,
+        "model": planned.model,
         "case_id": case.id,
         "repeat": planned.repeat,
         "position": planned.position,

@@ -16,7 +16,17 @@ PACKAGE = Path(p2re_eval.__file__).parent
 
 LAYERS = [
     {"errors"},
-    {"records", "interfaces", "hookspecs", "documents", "explain", "clock", "git", "quantities"},
+    {
+        "records",
+        "interfaces",
+        "hookspecs",
+        "documents",
+        "explain",
+        "clock",
+        "git",
+        "quantities",
+        "project",
+    },
     {"prompts", "suites", "providers", "scorers", "store", "stats"},
     {"plugins", "engine", "tally", "service"},
     {"compare"},

@@ -179,6 +179,26 @@ def test_the_same_model_twice_in_a_suite_is_a_mistake(plan: Plan) -> None:
         plan("prompt: route\nmodels: [scripted/a, scripted/a]\ncases: [{inputs: {ticket: t}}]\n")
 
 
+def test_a_model_with_several_settings_is_several_variants(plan: Plan) -> None:
+    """What tells them apart is in their items' ids; another model keeps its plain name."""
+    planned = plan(
+        """\
+        prompt: route
+        models:
+        - {provider: scripted, name: a, temperature: 0, max_tokens: 5}
+        - {provider: scripted, name: a, temperature: 1, max_tokens: 5, stop: ["[x]"]}
+        - scripted/b
+        cases: [{id: c, inputs: {ticket: t}}]
+        """
+    )
+    assert [run.name for run in planned.runs] == [
+        "c[scripted/a,temperature=0#0]",
+        'c[scripted/a,temperature=1,stop=("(x)")#0]',
+        "c[scripted/b#0]",
+    ]
+    assert [run.settings.temperature for run in planned.runs] == [0, 1, None]
+
+
 def test_csv_cells_become_what_the_prompt_wants(plan: Plan) -> None:
     """A cell is text; the input's type decides. A whole number stays as it was written."""
     planned = plan(

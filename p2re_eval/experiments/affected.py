@@ -35,7 +35,7 @@ class SinceBaseline:
     def touches(self, run: PlannedRun) -> bool:
         """Whether this run may end otherwise than the baseline's: something is not the same, or
         the baseline has no verdict on it."""
-        key = (run.suite.path, run.prompt, run.settings.id, run.case.id, run.repeat)
+        key = (run.suite.path, run.prompt, run.model, run.case.id, run.repeat)
         before = self._known.get(key)
         if before is None or before.outcome not in {"passed", "failed"}:
             return True

@@ -97,7 +97,7 @@ def forecast(harness: Harness, runs: Sequence[PlannedRun]) -> Forecast:
         groups: dict[tuple[str, str, str], _Group] = {}
         firsts: dict[tuple[str, str, str], PlannedRun] = {}
         for run in runs:
-            key = (run.suite.path, run.prompt, run.settings.id)
+            key = (run.suite.path, run.prompt, run.model)
             if key not in groups:
                 firsts[key] = run
                 groups[key] = _Group(_provider(harness, run))
@@ -212,7 +212,7 @@ def _detectable(runs: Iterable[PlannedRun], store: Store | None) -> Iterable[Det
     cases: dict[str, dict[tuple[str, str], dict[str, int]]] = {}
     for run in runs:
         groups = cases.setdefault(run.suite.path, {})
-        repeats = groups.setdefault((run.prompt, run.settings.id), {})
+        repeats = groups.setdefault((run.prompt, run.model), {})
         repeats[run.case.id] = repeats.get(run.case.id, 0) + 1
     rates = _pass_rates(store, cases)
     for suite, groups in cases.items():

@@ -101,7 +101,7 @@ class RecordedCalls:
 
 
 def _key(run: PlannedRun) -> Key:
-    return run.suite.path, run.template.name, run.settings.id, run.case.id, run.repeat
+    return run.suite.path, run.template.name, run.model, run.case.id, run.repeat
 
 
 def _trace(store: Store, result: Result) -> Trace | None:

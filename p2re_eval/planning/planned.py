@@ -39,6 +39,8 @@ class PlannedRun:
     source: Source
     position: int
     prompt: str
+    model: str
+    """``provider/name``, and the settings that tell it from others of the suite."""
     tape: Tape | None = None
     quarantine: str | None = None
     asked: ModelSettings = ModelSettings()  # noqa: RUF009 - frozen
@@ -47,7 +49,7 @@ class PlannedRun:
     @property
     def name(self) -> str:
         """``double-charge[local/smollm2-135m#0]``: the item's name in pytest."""
-        return f"{self.case.id}[{self.settings.id}#{self.repeat}]"
+        return f"{self.case.id}[{self.model}#{self.repeat}]"
 
     @property
     def item(self) -> str:

@@ -24,6 +24,7 @@ from p2re_eval.explain import Step, did_you_mean
 from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.interfaces import ProviderFactory
 from p2re_eval.planning.cells import typed
+from p2re_eval.planning.labels import labels
 from p2re_eval.planning.planned import Overrides, PlannedRun, SuitePlan
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
@@ -76,13 +77,18 @@ class Planner:
 
 
 class _Variant(NamedTuple):
-    """A prompt with a model: ``name`` is ``route_ticket[local/smollm2-135m]``."""
+    """A prompt with a model: ``name`` is ``route_ticket[local/smollm2-135m]``, in brackets the
+    ``model`` as items and results show it."""
 
-    name: str
+    model: str
     reference: str
     template: PromptTemplate
     settings: ModelSettings
     asked: ModelSettings
+
+    @property
+    def name(self) -> str:
+        return f"{self.reference}[{self.model}]"
 
 
 @dataclass
@@ -153,6 +159,7 @@ class _SuitePlanning:
                         source=self._source(),
                         position=position,
                         prompt=variant.reference,
+                        model=variant.model,
                         tape=tape,
                         quarantine=self._quarantined(case, variant),
                         asked=variant.asked,
@@ -205,15 +212,16 @@ class _SuitePlanning:
     ) -> list[_Variant]:
         found: dict[str, _Variant] = {}
         for reference, template in templates.items():
-            for model in models:
-                asked = model.over(self._suite.settings)
-                settings = asked.over(template.model)
-                self._check_model(reference, template, settings)
-                name = f"{reference}[{settings.id}]"
-                if name in found:
-                    what = f"the variant {name} is listed twice; move one to another suite"
-                    self._note(DuplicateKey, what, self._model_place(settings))
-                found[name] = _Variant(name, reference, template, settings, asked)
+            asked = [model.over(self._suite.settings) for model in models]
+            settings = [each.over(template.model) for each in asked]
+            for each, whole, label in zip(asked, settings, labels(settings), strict=True):
+                self._check_model(reference, template, whole)
+                variant = _Variant(label, reference, template, whole, each)
+                if variant.name in found:
+                    what = f"the variant {variant.name} is listed twice; remove one, or change its"
+                    what += " settings"
+                    self._note(DuplicateKey, what, self._model_place(whole))
+                found[variant.name] = variant
         return list(found.values())
 
     def _check_model(
@@ -330,7 +338,7 @@ class _SuitePlanning:
         """Why this case decides nothing with this prompt and model."""
         for one in self._suite.quarantine:
             same = one.case == case.id and one.prompt in {None, variant.reference}
-            if same and one.model in {None, variant.settings.id}:
+            if same and one.model in {None, variant.model, variant.settings.id}:
                 return f"{one.reason} (until {one.until})"
         return None
 

@@ -115,4 +115,4 @@ class _Case:
 
 
 def _key(run: PlannedRun) -> _Key:
-    return run.suite.path, run.prompt, run.settings.id, run.case.id
+    return run.suite.path, run.prompt, run.model, run.case.id

@@ -30,6 +30,7 @@ from p2re_eval.prompts.sandbox import is_literal, without_last_newline
 from p2re_eval.prompts.sources import Source
 from p2re_eval.prompts.versions import version_of
 from p2re_eval.records import (
+    JSON,
     Example,
     ModelSettings,
     Place,
@@ -39,6 +40,7 @@ from p2re_eval.records import (
 )
 
 _MOST_FACTS = 4096
+_ROLES = MessageEntry.model_fields.keys() - {"history"}
 
 
 @dataclass
@@ -59,8 +61,22 @@ class Loader:
         if not isinstance(document.value, dict):
             what = "a prompt file is a mapping with 'messages'; see `p2re schema`"
             raise DefinitionErrors([document.mistake(WrongType, what)])
-        file = document.parse(PromptFile)
+        try:
+            file = document.parse(PromptFile)
+        except DefinitionErrors as error:
+            raise DefinitionErrors(
+                _in_order([*error.errors, *self._text_mistakes(document, text)])
+            ) from None
         return _Loading(self, source, document, text, file).template(PurePosixPath(path).stem)
+
+    def _text_mistakes(self, document: Document, raw: str) -> Iterator[DefinitionError]:
+        """What is wrong with the texts themselves, whatever else is wrong with the file."""
+        for steps, text in _texts_of(document.value):
+            for finding in self.facts(without_last_newline(text)).findings:
+                yield _mistake(
+                    finding,
+                    text_place(document, raw, steps, line=finding.line, word=finding.word),
+                )
 
     def facts(self, text: str) -> Facts:
         """What :func:`examine` says about a text."""
@@ -81,6 +97,17 @@ def prompt_name(source: Source, path: str) -> str:
         return stem
     name = value.get("name") if isinstance(value, dict) else None
     return name if isinstance(name, str) and name else stem
+
+
+def _texts_of(value: dict[str, JSON]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """The messages' texts in a file of which nothing else need be right."""
+    if isinstance(value.get("prompt"), str):
+        yield ("prompt",), value["prompt"]
+    messages = value.get("messages")
+    for index, entry in enumerate(messages if isinstance(messages, list) else ()):
+        for role, text in entry.items() if isinstance(entry, dict) else ():
+            if role in _ROLES and isinstance(text, str):
+                yield ("messages", index, role), text
 
 
 @dataclass(frozen=True)

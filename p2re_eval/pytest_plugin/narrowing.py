@@ -85,4 +85,4 @@ class Narrowing:
 
 def _case(item: CaseItem) -> tuple[str, str, str, str]:
     run = item.run
-    return run.suite.path, run.prompt, run.settings.id, run.case.id
+    return run.suite.path, run.prompt, run.model, run.case.id

@@ -79,7 +79,7 @@ def dealt(suite: str, units: Sequence[str], of: int) -> dict[str, int]:
 
 
 def _unit(run: PlannedRun) -> str:
-    return f"{run.prompt}\0{run.settings.id}\0{run.case.id}"
+    return f"{run.prompt}\0{run.model}\0{run.case.id}"
 
 
 def _hashed(text: str) -> int:

@@ -146,6 +146,26 @@ def test_all_mistakes_come_together_in_order(folder) -> None:
     ]
 
 
+def test_a_text_is_read_though_the_file_has_other_mistakes(folder) -> None:
+    """An unknown key hides no broken Jinja: both are told at once."""
+    said = folder.mistakes(
+        """\
+        modle: local/smollm2-135m
+        messages:
+        - usr: hello
+        - system: "{{ a "
+        - user: |
+            {% if a %}
+        """
+    )
+    assert [line.split(";")[0].split(": unexpected")[0] for line in said] == [
+        "greet.yaml:1:1: unknown key 'modle'",
+        "greet.yaml:3:3: unknown key 'usr'",
+        "greet.yaml:4:11: not a Jinja template",
+        "greet.yaml:6:5: not a Jinja template",
+    ]
+
+
 def test_a_mistake_in_a_partial_points_into_the_partial(folder) -> None:
     """Through several includes, at the line of the partial itself."""
     folder.write("a.jinja", 'A\n{% include "sub/b.jinja" %}\n')
