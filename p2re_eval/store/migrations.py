@@ -11,6 +11,7 @@ from typing import TypeAlias
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
+from p2re_eval.store.steps.call_views import add_call_views
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.online_tables import add_online_experiments
@@ -36,6 +37,7 @@ STEPS: tuple[Step, ...] = (
     add_spending_and_quarantine,
     add_online_experiments,
     add_sync_ledger,
+    add_call_views,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 

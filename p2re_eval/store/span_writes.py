@@ -237,8 +237,9 @@ def _demote(transaction: Transaction, known: _Known) -> None:
         "SELECT id FROM spans WHERE trace = ? AND span_id = ?", (known.row, known.root)
     ).fetchone()[0]
     connection.execute(
-        "UPDATE spans SET prompt = (SELECT prompt FROM traces WHERE id = ?) WHERE id = ?",
-        (known.row, span),
+        "UPDATE spans SET (prompt, model) = (SELECT prompt, CASE WHEN ? THEN model END FROM traces "
+        "WHERE id = ?) WHERE id = ?",
+        (not known.adds_up, known.row, span),
     )
     connection.execute(
         f"UPDATE responses SET span = ?{'' if known.adds_up else _OWN_MEASURES} "  # noqa: S608

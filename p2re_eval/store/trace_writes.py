@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from p2re_eval.records import Completion, Exposure, Fault, Message, Span, Trace
+from p2re_eval.records import MODEL_KINDS, Completion, Exposure, Fault, Message, Span, Trace
 from p2re_eval.store.columns import Insert, Update, columns
 from p2re_eval.store.redaction import Redaction
 from p2re_eval.store.steps.record_tables import version_column
@@ -39,7 +39,7 @@ _END_TRACE = Update(
 _INSERT_SPAN = Insert(
     "spans",
     "id trace span_id parent_id name kind status status_message start_ns end_ns attributes prompt "
-    "run_key events",
+    "run_key events model",
 )
 _INSERT_RESPONSE = Insert(
     "responses",
@@ -277,7 +277,10 @@ def add_span(
             "DELETE FROM spans WHERE trace = ? AND span_id = ?", (state.row, span.span_id)
         )
     row = transaction.new_id("spans")
-    prompt = None if span.prompt is None else keep_prompt(transaction, span.prompt)[0]
+    prompt = model = None
+    if span.prompt is not None:
+        prompt = keep_prompt(transaction, span.prompt)[0]
+        model = redaction.text(span.prompt.model.id) if span.kind in MODEL_KINDS else None
     transaction.add(
         _INSERT_SPAN,
         (
@@ -295,6 +298,7 @@ def add_span(
             prompt,
             key_column(span.run_key),
             redaction.json(span.events),
+            model or None,
         ),
     )
     if span.completion is not None or fault is not None:
