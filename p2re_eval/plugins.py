@@ -18,6 +18,7 @@ from p2re_eval.interfaces import (
     RedactionFunction,
     ScorerFunction,
 )
+from p2re_eval.project import layout
 from p2re_eval.records import Comparison, Evaluation, Experiment, Trace, content_hash
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class Plugins:
     def add_project(self, root: Path) -> None:
         """Let a project's ``conftest.py`` files in, where pytest is not there to find them: that of
         the root folder, and those among its suites. Raises PluginError."""
-        suites = root / "suites"
-        found = [root / _CONFTEST, *(sorted(suites.rglob(_CONFTEST)) if suites.is_dir() else ())]
-        for path in found:
+        suites = (folder for folder in layout(root).suites if folder.is_dir())
+        inside = (path for folder in suites for path in sorted(folder.rglob(_CONFTEST)))
+        for path in (root / _CONFTEST, *inside):
             if path.is_file() and not self._manager.has_plugin(str(path)):
                 self.add(_imported(path), str(path))
 

@@ -33,7 +33,7 @@ class Layout:
 def layout(root: Path) -> Layout:
     """Where the project in this folder keeps things. Raises UsageError: its file cannot be read."""
     root = root.resolve()
-    section = _section(root)
+    section = _section(root) or {}
     suites, database = section.get("p2re_suites", ["suites"]), section.get("p2re_db")
     return Layout(
         root=root,
@@ -43,7 +43,14 @@ def layout(root: Path) -> Layout:
     )
 
 
-def _section(root: Path) -> _Section:
+def nearest_layout(folder: Path) -> Layout:
+    """The same of the nearest folder upwards in which pytest has settings; else of this one."""
+    folder = folder.resolve()
+    speaking = (each for each in (folder, *folder.parents) if _section(each) is not None)
+    return layout(next(speaking, folder))
+
+
+def _section(root: Path) -> _Section | None:
     for name, find in _FILES.items():
         path = root / name
         if not path.is_file():
@@ -55,7 +62,7 @@ def _section(root: Path) -> _Section:
             raise UsageError(f"{path} cannot be read ({first}); correct it") from None
         if section is not None:
             return section
-    return {}
+    return None
 
 
 def _words(value: object) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from p2re_eval.errors import UsageError
-from p2re_eval.project import layout
+from p2re_eval.project import layout, nearest_layout
 
 ASK = """
 import pytest
@@ -65,3 +65,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.pytest\n")
     with pytest.raises(UsageError, match=r"pyproject.toml cannot be read \(.+\); correct it"):
         layout(tmp_path)
+
+
+def test_a_project_is_found_from_below(tmp_path: Path) -> None:
+    """The nearest folder upwards in which pytest has settings."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\np2re_prompts = asked\n")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert nearest_layout(below).prompts == tmp_path / "asked"

@@ -11,12 +11,23 @@ if TYPE_CHECKING:
     from p2re_eval.store import Store
 
 
+def database_path(db: Path | None, root: Path | None = None) -> Path:
+    """The one that is named, else that of the project's settings, else the user's own."""
+    from p2re_eval.project import layout, nearest_layout
+    from p2re_eval.store import default_path
+
+    if db is not None:
+        return db.expanduser()
+    project = nearest_layout(Path.cwd()) if root is None else layout(root)
+    return project.database or default_path()
+
+
 def writing_store(db: Path | None) -> Store:
     """The database, made if it is not there; what plug-ins want redacted is. Raises StoreError."""
     from p2re_eval.plugins import installed_redact
-    from p2re_eval.store import default_path, open_store
+    from p2re_eval.store import open_store
 
-    return open_store((db or default_path()).expanduser(), redact=installed_redact())
+    return open_store(database_path(db), redact=installed_redact())
 
 
 def existing_store(db: Path | None) -> Store:
@@ -24,9 +35,9 @@ def existing_store(db: Path | None) -> Store:
 
     Raises StoreError when there is none.
     """
-    from p2re_eval.store import default_path, open_store
+    from p2re_eval.store import open_store
 
-    path = (db or default_path()).expanduser()
+    path = database_path(db)
     if not path.exists():
         what = (
             f"{path}: there is no database yet; run a suite with --p2re, or name another with --db"

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from p2re_eval.cli.database import existing_store
-from p2re_eval.errors import DefinitionErrors, GitError, P2REError, PluginError, ProviderTimeout
+from p2re_eval.errors import (
+    DefinitionErrors,
+    GitError,
+    P2REError,
+    PluginError,
+    ProviderTimeout,
+    UsageError,
+)
+from p2re_eval.project import Layout, layout
 from p2re_eval.quantities import count_text
 
 if TYPE_CHECKING:
@@ -67,16 +75,21 @@ def examine(root: Path, db: Path | None) -> Iterator[Finding]:
     yield from _environment()
     yield from _git(root)
     from p2re_eval.plugins import Plugins
+    from p2re_eval.store import default_path
 
     plugins = Plugins()
+    project = Layout(root, root / "prompts", (root / "suites",))
     try:
+        project = layout(root)
         plugins.add_project(root)
+    except UsageError as error:
+        yield Finding("project", "settings", "broken", str(error))
     except PluginError as error:
         yield Finding("project", "plug-in", "broken", str(error))
-    yield from _prompts(root, plugins)
-    yield from _suites(root, plugins)
-    yield from _providers(root, plugins)
-    yield from _database(db)
+    yield from _prompts(project, plugins)
+    yield from _suites(project, plugins)
+    yield from _providers(project, plugins)
+    yield from _database(db.expanduser() if db else project.database or default_path())
     yield from _secrets()
 
 
@@ -115,37 +128,44 @@ def _git(root: Path) -> Iterator[Finding]:
     yield Finding("project", "git", "ok", state + dirty)
 
 
-def _prompts(root: Path, plugins: Plugins) -> Iterator[Finding]:
+def _prompts(project: Layout, plugins: Plugins) -> Iterator[Finding]:
     from p2re_eval.prompts.library import PromptLibrary
 
-    folder = root / "prompts"
+    folder = project.prompts
     if not folder.is_dir():
-        yield Finding("project", "prompts", "warning", "no folder prompts/; `p2re init` makes one")
+        yield Finding("project", "prompts", "warning", _no_folder(folder, project.root))
         return
-    found, mistakes = PromptLibrary(folder, root=root, prepare=plugins.prepare).load_all()
+    found, mistakes = PromptLibrary(folder, root=project.root, prepare=plugins.prepare).load_all()
     if found or not mistakes:
         yield Finding("project", "prompts", _some(found), count_text(len(found), "prompt"))
     for mistake in mistakes:
         yield Finding("project", "prompt", "broken", str(mistake))
 
 
+def _no_folder(folder: Path, root: Path) -> str:
+    name = folder.relative_to(root) if folder.is_relative_to(root) else folder
+    return f"no folder {name}/; `p2re init` makes one"
+
+
 def _some(found: Sized) -> Verdict:
     return "ok" if found else "warning"
 
 
-def _suites(root: Path, plugins: Plugins) -> Iterator[Finding]:
+def _suites(project: Layout, plugins: Plugins) -> Iterator[Finding]:
     from p2re_eval.planning import Planner
     from p2re_eval.prompts.library import PromptLibrary
     from p2re_eval.suites.load import is_suite, read_suite
 
-    folder = root / "suites"
-    if not folder.is_dir():
-        yield Finding("project", "suites", "warning", "no folder suites/; `p2re init` makes one")
+    root = project.root
+    there = [folder for folder in project.suites if folder.is_dir()]
+    if not there:
+        yield Finding("project", "suites", "warning", _no_folder(project.suites[0], root))
         return
-    library = PromptLibrary(root / "prompts", root=root, prepare=plugins.prepare)
+    library = PromptLibrary(project.prompts, root=root, prepare=plugins.prepare)
     planner = Planner(root, library, plugins.scorers, plugins.providers)
     suites, mistakes = [], []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and is_suite(path)):
+    paths = (path for folder in there for path in folder.rglob("*"))
+    for path in sorted(path for path in paths if path.is_file() and is_suite(path)):
         try:
             suites.append(planner.plan(*read_suite(path, root=root)).suite)
         except DefinitionErrors as error:
@@ -158,13 +178,13 @@ def _suites(root: Path, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("project", "suite", "broken", mistake)
 
 
-def _providers(root: Path, plugins: Plugins) -> Iterator[Finding]:
+def _providers(project: Layout, plugins: Plugins) -> Iterator[Finding]:
     from p2re_eval.clock import SystemClock
     from p2re_eval.interfaces import ProviderContext
 
     factories = plugins.providers
-    context = ProviderContext(root=root, clock=SystemClock())
-    used = _used(root)
+    context = ProviderContext(root=project.root, clock=SystemClock())
+    used = _used(project)
     idle = 0
     for name, outcome in asyncio.run(_all_diagnosed(factories, context)).items():
         if isinstance(outcome, str):
@@ -178,18 +198,18 @@ def _providers(root: Path, plugins: Plugins) -> Iterator[Finding]:
         yield Finding("providers", "others", "ok", detail)
 
 
-def _used(root: Path) -> set[str | None]:
+def _used(project: Layout) -> set[str | None]:
     """The providers that the project's prompts and suites name; broken files name none."""
     from p2re_eval.prompts.library import PromptLibrary
     from p2re_eval.suites.load import is_suite, load_suite
 
-    prompts, suites = root / "prompts", root / "suites"
+    prompts = project.prompts
     found = PromptLibrary(prompts).load_all()[0] if prompts.is_dir() else {}
     used = {template.model.provider for template in found.values()}
-    for path in suites.rglob("*.y*ml") if suites.is_dir() else ():
+    for path in (path for folder in project.suites for path in folder.rglob("*.y*ml")):
         with contextlib.suppress(DefinitionErrors):
             if is_suite(path):
-                used |= {model.provider for model in load_suite(path, root=root).models}
+                used |= {model.provider for model in load_suite(path, root=project.root).models}
     return used
 
 
@@ -222,10 +242,7 @@ async def _diagnosed(provider: Provider) -> str:
         await provider.close()
 
 
-def _database(db: Path | None) -> Iterator[Finding]:
-    from p2re_eval.store import default_path
-
-    path = (db or default_path()).expanduser()
+def _database(path: Path) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("database", "file", "ok", f"{path}, not there yet; the first run makes it")
         return

@@ -115,17 +115,16 @@ def gate(
     Exit code 1 when one is not met. The gates are those that the suite files have now, so a
     stricter threshold needs no new run.
     """
-    from p2re_eval.cli.gating import decided, print_verdicts, suites_of
+    from p2re_eval.cli.gating import print_verdicts
+    from p2re_eval.experiments.gating import decided, for_every_suite, suites_of
     from p2re_eval.gates import Gate, parse_gate
-    from p2re_eval.records import GateSpec
     from p2re_eval.suites.load import load_suite
 
     with existing_store(db) as store:
         found = store.read_experiment(experiment)
         gates: dict[str, list[Gate]] = {}
         if texts:
-            wanted = [parse_gate(GateSpec(text=text)) for text in texts]
-            gates = dict.fromkeys(found.suites, wanted)
+            gates.update(for_every_suite(texts, found))
         else:
             for path in suites_of(found, suites, root.resolve()):
                 suite = load_suite(path, root=root.resolve())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import database_path, existing_store
 from p2re_eval.cli.experiment_compare import baseline_of, db_option, root_option
 from p2re_eval.quantities import count_text
 
@@ -33,13 +33,13 @@ def rescore(
     Scorers, expected answers, thresholds and gates are today's; the answers, and those of judges,
     are the recorded ones: no model is called. The outcome is a new experiment.
     """
-    from p2re_eval.cli.gating import decided, suites_of
+    from p2re_eval.experiments.gating import decided, suites_of
     from p2re_eval.experiments.rescoring import repeats_of
     from p2re_eval.experiments.rescoring import rescore as judge_again
     from p2re_eval.pipeline import Harness, Settings
     from p2re_eval.planning import Overrides
+    from p2re_eval.project import layout
     from p2re_eval.report import summarize, terminal_report
-    from p2re_eval.store import default_path
 
     root = root.resolve()
     with existing_store(db) as store:
@@ -48,8 +48,8 @@ def rescore(
     harness = Harness(
         Settings(
             root=root,
-            db_path=db or default_path(),
-            prompts=root / "prompts",
+            db_path=database_path(db),
+            prompts=layout(root).prompts,
             overrides=Overrides(repeat=repeats),
         )
     )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import getpass
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from p2re_eval.cli.database import existing_store
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.cli.trace_text import moment, short
-from p2re_eval.quantities import UNKNOWN, number_text, share_text
+from p2re_eval.quantities import UNKNOWN, count_text, number_text, share_text
+
+if TYPE_CHECKING:
+    from p2re_eval.service import JudgeAgreement
 
 
 @click.group()
@@ -133,3 +137,64 @@ def agreement(name: str, db: Path | None, as_json: bool) -> None:
     ]
     headers = ["one", "other", "both judged", "agree", "kappa"]
     click.echo(tabulate(rows, headers=headers, disable_numparse=True))
+
+
+@feedback.command()
+@click.argument("name", required=False)
+@click.option("--people", help="What people's word is called (default: NAME, else feedback).")
+@click.option("--threshold", type=float, help="The value from which the judge passes.")
+@click.option(
+    "--limit", default=10, show_default=True, type=click.IntRange(min=0), help="Disagreements."
+)
+@db_option
+@json_option
+def judges(
+    name: str | None,
+    people: str | None,
+    threshold: float | None,
+    limit: int,
+    db: Path | None,
+    as_json: bool,
+) -> None:
+    """How far judges agree with people, and where they do not.
+
+    Every model that judges, each version on its own; NAME takes any scorer.
+    """
+    from p2re_eval.service import Service
+
+    with existing_store(db) as store:
+        found = Service(store).evaluations.judges(name, people=people, threshold=threshold)
+    if as_json:
+        click.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2))
+        return
+    if not found:
+        of = f"'{name}'" if name else "a judge"
+        click.echo(f"no person has judged a trace that {of} judged; p2re feedback give ID ...")
+        return
+    for one in found:
+        _print_judge(one, limit)
+
+
+def _print_judge(one: JudgeAgreement, limit: int) -> None:
+    figures, table = one.figures, one.confusion
+    click.echo(
+        f"{one.name} ({one.scorer} {one.scorer_version[:8]}) against people's '{one.people}'"
+    )
+    if figures is None:
+        click.echo(f"  no trace has a verdict of both ({one.left_out} without one)")
+        return
+    share = figures.agreement
+    bounds = f"{share_text(share.low)} to {share_text(share.high)}"
+    click.echo(f"  agree on {share_text(share.rate)} of {count_text(share.n, 'trace')} ({bounds})")
+    if figures.kappa is not None:
+        low, high = figures.kappa_low, figures.kappa_high
+        within = "" if low is None else f" ({number_text(low)} to {number_text(high)})"
+        click.echo(f"  kappa {number_text(figures.kappa)}{within}")
+    click.echo(f"  the judge passes what people fail: {table.only_judge}")
+    click.echo(f"  the judge fails what people pass: {table.only_people}")
+    if one.left_out:
+        click.echo(f"  without a verdict of both: {one.left_out}")
+    for each in one.disagreements[:limit]:
+        said = "passes" if each.judge_passes else "fails"
+        why = short(each.people_why or each.judge_why or "", 60)
+        click.echo(f"  trace:{each.trace_id}  judge {said}  {why}".rstrip())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store, writing_store
+from p2re_eval.cli.database import database_path, existing_store, writing_store
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.quantities import count_text
 
@@ -154,9 +154,8 @@ def restore(source: Path, yes: bool, db: Path | None) -> None:
     What was there is kept beside it.
     """
     from p2re_eval.service import Service
-    from p2re_eval.store import default_path
 
-    path = (db or default_path()).expanduser()
+    path = database_path(db)
     if not yes:
         click.confirm(f"Replace what is in {path}?", abort=True)
     with writing_store(path) as store:

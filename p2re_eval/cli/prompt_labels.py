@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store, writing_store
+from p2re_eval.cli.database import database_path, existing_store, writing_store
 from p2re_eval.cli.trace_text import moment
 from p2re_eval.errors import DefinitionError, DefinitionErrors, GitError
 from p2re_eval.quantities import duration_text, money_text, share_text
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def recorded_versions(name: str, db: Path | None) -> dict[str, dict[str, JSON]]:
     """By version: calls, pass rate, mean cost, p50 latency and labels; empty without a database."""
     from p2re_eval.service import Service
-    from p2re_eval.store import default_path, open_store
+    from p2re_eval.store import open_store
     from p2re_eval.store.stat_queries import StatsQuery
 
-    path = (db or default_path()).expanduser()
+    path = database_path(db)
     if not path.exists():
         return {}
     with open_store(path, read_only=True) as store:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p2re_eval.cli.database import database_path
 from p2re_eval.cli.options import db_option
 from p2re_eval.errors import DefinitionErrors, UsageError
+from p2re_eval.project import nearest_layout
 
 if TYPE_CHECKING:
     from p2re_eval.cli.prompt_diff import Section
@@ -18,12 +20,18 @@ if TYPE_CHECKING:
     from p2re_eval.prompts import PromptLibrary
     from p2re_eval.records import JSON, Message, ModelSettings, PromptTemplate, TemplateMessage
 
+
+def _usual_folder() -> Path:
+    here = Path.cwd()
+    folder = nearest_layout(here).prompts
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
 _folder = click.option(
     "--folder",
-    default="prompts",
-    show_default=True,
+    callback=lambda _context, _option, folder: folder or _usual_folder(),
     type=click.Path(path_type=Path),
-    help="The prompts folder.",
+    help="The prompts folder (default: the project's).",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 _inputs = (
@@ -254,7 +262,6 @@ def _library(folder: Path, db: Path | None = None) -> PromptLibrary:
     """The folder's prompts, with the filters of installed plug-ins and the project's own."""
     from p2re_eval.plugins import Plugins
     from p2re_eval.prompts import PromptLibrary
-    from p2re_eval.store import default_path
     from p2re_eval.store.recorded_prompts import RecordedPrompts
 
     def prepare(environment: Environment) -> None:
@@ -262,7 +269,7 @@ def _library(folder: Path, db: Path | None = None) -> PromptLibrary:
         plugins.add_project(folder.resolve().parent)
         plugins.prepare(environment)
 
-    return PromptLibrary(folder, prepare=prepare, recorded=RecordedPrompts(db or default_path()))
+    return PromptLibrary(folder, prepare=prepare, recorded=RecordedPrompts(database_path(db)))
 
 
 def _read_inputs(

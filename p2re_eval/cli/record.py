@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p2re_eval.cli.database import database_path
 from p2re_eval.quantities import count_text
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ def record(
     """
     from p2re_eval.pipeline import Harness, Settings
     from p2re_eval.planning import Overrides
-    from p2re_eval.store import default_path
+    from p2re_eval.project import layout
 
     root = root.resolve()
     settings = Settings(
         root=root,
-        db_path=db or default_path(),
-        prompts=root / "prompts",
+        db_path=database_path(db, root),
+        prompts=layout(root).prompts,
         concurrency=concurrency,
         overrides=Overrides(source="cache" if source == "cache" else "live"),
     )

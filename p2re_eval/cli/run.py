@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 
 import click
 
@@ -15,16 +17,18 @@ import click
 def run(arguments: tuple[str, ...]) -> None:
     """Run the suites: `pytest --p2re` with these arguments.
 
-    Without a path that is the folder suites/.
+    Without a path that is the folder suites/, or those that the setting p2re_suites names.
     """
-    from pathlib import Path
-
     import pytest
 
+    from p2re_eval.project import layout
+
+    folders = layout(Path.cwd()).suites
+    found = [folder for folder in folders if folder.is_dir()]
     # pytest knows which of the arguments are paths; testpaths counts only when none is.
-    found = Path("suites").is_dir()
-    default = ["-o", "testpaths=suites"] if found else []
+    default = ["-o", f"testpaths={shlex.join(map(str, found))}"] if found else []
     code = pytest.main(["--p2re", *arguments, *default])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and not found:
-        click.echo("no folder suites/ here; `p2re init` writes a first prompt and suite", err=True)
+        what = f"no folder {folders[0].name}/ here; `p2re init` writes a first prompt and suite"
+        click.echo(what, err=True)
     sys.exit(code)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from p2re_eval.cli.database import database_path
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -39,9 +41,9 @@ def serve(
     from p2re_eval.server import Access
     from p2re_eval.server import serve as run
     from p2re_eval.server.serve import hosts
-    from p2re_eval.store import default_path, open_store
+    from p2re_eval.store import open_store
 
-    path = (db or default_path()).expanduser()
+    path = database_path(db, root)
     open_store(path, read_only=read_only).close()  # what is wrong with it is said before all else
 
     def ready(address: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from p2re_eval.cli.database import existing_store, writing_store
+from p2re_eval.cli.database import database_path, existing_store, writing_store
 from p2re_eval.cli.keeping import written_text
 from p2re_eval.cli.options import db_option
 from p2re_eval.errors import UsageError
@@ -55,9 +55,8 @@ def export(expression: tuple[str, ...], out: Path | None, db: Path | None) -> No
 def import_(file: Path, db: Path | None) -> None:
     """Read an export (.jsonl; - is standard input). What is here already stays once."""
     from p2re_eval.service import Service
-    from p2re_eval.store import default_path
 
-    path = (db or default_path()).expanduser()
+    path = database_path(db)
     with writing_store(path) as store:
         transfer = Service(store).transfer
         if str(file) == "-":

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from p2re_eval.notebook.bench import Answer, Workbench, render, run, use, workbench
+    from p2re_eval.notebook.drift import History, history
     from p2re_eval.notebook.evaluation import Evaluating, evaluate, start_evaluation
+    from p2re_eval.notebook.judging import Judged
     from p2re_eval.notebook.looking import Labels, Traces, annotate, experiment, view
     from p2re_eval.notebook.magics import load_ipython_extension, unload_ipython_extension
     from p2re_eval.notebook.playground import Playground
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "p2re_eval.notebook.evaluation": ("Evaluating", "evaluate", "start_evaluation"),
+    "p2re_eval.notebook.drift": ("History", "history"),
+    "p2re_eval.notebook.judging": ("Judged",),
     "p2re_eval.notebook.stored": ("Results", "StoredExperiment"),
     "p2re_eval.notebook.looking": ("Labels", "Traces", "annotate", "experiment", "view"),
     "p2re_eval.notebook.magics": ("load_ipython_extension", "unload_ipython_extension"),
@@ -33,6 +37,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Answer",
     "Evaluating",
+    "History",
+    "Judged",
     "Labels",
     "Playground",
     "Results",
@@ -42,6 +48,7 @@ __all__ = [
     "annotate",
     "evaluate",
     "experiment",
+    "history",
     "load_ipython_extension",
     "render",
     "run",

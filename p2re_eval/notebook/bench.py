@@ -17,6 +17,7 @@ from p2re_eval.records import (
     JSON,
     Case,
     Completion,
+    Evaluation,
     Experiment,
     ModelSettings,
     PromptTemplate,
@@ -56,6 +57,11 @@ class Answer:
     def __repr__(self) -> str:
         return self.text
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        from p2re_eval.notebook.drawing import trace_bundle
+
+        return {**trace_bundle(self.trace), "text/plain": self.text}
+
 
 class Workbench:
     """A project's prompts and the database, for as long as the kernel lives.
@@ -81,6 +87,9 @@ class Workbench:
         )
         self.harness = Harness(settings, experiment=new_experiment(NOTEBOOK))
         self._runs = 0
+
+    def __repr__(self) -> str:
+        return f"project {self.root}, recorded in {self.harness.settings.db_path}"
 
     @property
     def library(self) -> PromptLibrary:
@@ -180,6 +189,14 @@ class _Kernel:
     current: Workbench | None = None
 
 
+def evaluations_of(trace: Trace) -> tuple[Evaluation, ...]:
+    """What the kernel's own database has about a trace; nothing before it was opened."""
+    bench = _Kernel.current
+    if bench is None or not bench.harness.used:
+        return ()
+    return tuple(bench.store.evaluations(trace.trace_id))
+
+
 def workbench() -> Workbench:
     """The kernel's workbench, made on first use."""
     with _LOCK:
@@ -232,7 +249,13 @@ def project_root(start: Path) -> Path:
     return start
 
 
-def new_experiment(name: str, *, suites: tuple[str, ...] = (), planned: int = 0) -> Experiment:
+def new_experiment(
+    name: str,
+    *,
+    suites: tuple[str, ...] = (),
+    planned: int = 0,
+    settings: Mapping[str, JSON] | None = None,
+) -> Experiment:
     """An experiment that begins now."""
     now_ns = SystemClock().now_ns()
     return Experiment(
@@ -241,6 +264,7 @@ def new_experiment(name: str, *, suites: tuple[str, ...] = (), planned: int = 0)
         started_ns=now_ns,
         suites=suites,
         planned=planned,
+        settings=dict(settings or {}),
     )
 
 

@@ -53,7 +53,9 @@ class Compared:
         ]
         deltas = [_delta(one) for one in worth_showing(found.deltas)]
         notes = [*map(change_line, found.changes), *left_out_lines(found)]
-        head = f"<p><b>{escape(flips_line(found))}</b>, since {escape(found.before.label)}</p>"
+        head = (
+            f"<p><b>Flips: {escape(flips_line(found))}</b>, since {escape(found.before.label)}</p>"
+        )
         columns = ["", "case", "moved", "before", "after", "why"]
         figures = ["prompt", "model", "metric", "before", "after", "difference", "p"]
         return (

@@ -11,10 +11,10 @@ from typing import TypeAlias
 from p2re_eval.errors import DefinitionErrors, NotRun, P2REError
 from p2re_eval.notebook.bench import Workbench, new_experiment, workbench
 from p2re_eval.notebook.progress import Progress
-from p2re_eval.notebook.stored import StoredExperiment
+from p2re_eval.notebook.stored import SUITE_TEXT, StoredExperiment
 from p2re_eval.pipeline import Harness
 from p2re_eval.planning import PlannedRun
-from p2re_eval.records import JSON, Case, PromptTemplate, Result
+from p2re_eval.records import JSON, Case, PromptTemplate, Result, Source, Suite
 from p2re_eval.scorers.binding import BoundScorer, Scorer
 from p2re_eval.suites.load import parse_suite
 from p2re_eval.suites.write import case_entry, scorer_entry, suite_text
@@ -26,68 +26,87 @@ LOOK_S = 0.2
 
 ScorerLike: TypeAlias = str | Mapping[str, JSON] | BoundScorer | Scorer | Callable[..., object]
 PromptLike: TypeAlias = str | PromptTemplate
+Cases: TypeAlias = Suite | Iterable[Case | Mapping[str, JSON]]
+"""A suite's cases, or cases as a suite file writes them."""
 
 
 def evaluate(
     prompt: PromptLike | Sequence[PromptLike],
-    cases: Iterable[Case | Mapping[str, JSON]],
+    cases: Cases,
     scorers: Sequence[ScorerLike] = (),
     *,
     models: Sequence[str | Mapping[str, JSON]] = (),
     repeat: int = 1,
     name: str = "notebook",
+    source: Source | None = None,
     at: Workbench | None = None,
 ) -> StoredExperiment:
     """Run the prompt on every case and model, score the answers, and wait with a live table.
 
     ``cases`` are mappings as a suite file writes them (``inputs``, ``expected``, ``id``, ``tags``),
-    or plain mappings of inputs; ``scorers`` are names, ``{name: options}``, scorers from
-    :mod:`p2re_eval.scorers` or functions. An interrupt stops new calls and keeps what was answered.
+    plain mappings of inputs, or a suite (``Suite.from_dataframe``); ``scorers`` are names,
+    ``{name: options}``, scorers from :mod:`p2re_eval.scorers` or functions. An interrupt stops new
+    calls and keeps what was answered; the same evaluation again goes on from there, also in another
+    kernel. ``source`` says otherwise: ``live`` asks everything anew, ``cache`` only what no
+    identical run has answered.
 
     Raises DefinitionErrors with every mistake, before any model is called; StoreError.
     """
     running = start_evaluation(
-        prompt, cases, scorers, models=models, repeat=repeat, name=name, at=at
+        prompt, cases, scorers, models=models, repeat=repeat, name=name, source=source, at=at
     )
     return running.result()
 
 
 def start_evaluation(
     prompt: PromptLike | Sequence[PromptLike],
-    cases: Iterable[Case | Mapping[str, JSON]],
+    cases: Cases,
     scorers: Sequence[ScorerLike] = (),
     *,
     models: Sequence[str | Mapping[str, JSON]] = (),
     repeat: int = 1,
     name: str = "notebook",
+    source: Source | None = None,
     at: Workbench | None = None,
 ) -> Evaluating:
     """:func:`evaluate` without the waiting: ``await`` what it gives, or ask for its
     ``result()``; ``cancel()`` stops it."""
     bench = at or workbench()
     listed, own = _split(scorers, bench.harness.plugins.scorers)
+    if isinstance(cases, Suite):
+        listed = [*map(scorer_entry, cases.scorers), *listed]
     text = _document(prompt, cases, listed, models, repeat)
     try:
         suite = parse_suite(text, name=f"{name}.yaml", root=bench.root)
-        suite = suite.model_copy(update={"name": name, "path": name})
+        suite = suite.model_copy(update={"name": name, "path": name, "source": source})
         plan = bench.harness.planner.plan(suite)
     except DefinitionErrors as error:
         raise _without_places(error) from None
-    runs = [replace(run, scorers=(*run.scorers, *own)) for run in plan.runs]
-    experiment = new_experiment(name, suites=(name,), planned=len(runs))
-    assert bench.store
-    return Evaluating(bench, bench.harness.beside(experiment, apart=True), runs, suite_text=text)
+    kept = {SUITE_TEXT: _what_stays(own) + text}
+    source = source or _source(bench, name, kept)
+    runs = [replace(run, source=source, scorers=(*run.scorers, *own)) for run in plan.runs]
+    experiment = new_experiment(name, suites=(name,), planned=len(runs), settings=kept)
+    return Evaluating(bench, bench.harness.beside(experiment, apart=True), runs)
+
+
+def _source(bench: Workbench, name: str, settings: Mapping[str, JSON]) -> Source:
+    """Where answers come from: nothing is paid for twice when the same was cut short before."""
+    known = bench.store.list_experiments()
+    before = next((one for one in known if one.name == name and one.suites), None)
+    cut_short = before is not None and before.status in {"INTERRUPTED", "ABANDONED"}
+    if before is None or not cut_short or before.settings != settings:
+        return "live"
+    what = f"going on from {before.experiment_id[:12]}, which was cut short"
+    print(f"{what}: what it has answered is not asked again (source='live' would)")  # noqa: T201 - a notebook's own voice
+    return "cache"
 
 
 class Evaluating:
     """An evaluation on its way; may be awaited."""
 
-    def __init__(
-        self, bench: Workbench, harness: Harness, runs: Sequence[PlannedRun], *, suite_text: str
-    ) -> None:
+    def __init__(self, bench: Workbench, harness: Harness, runs: Sequence[PlannedRun]) -> None:
         self._bench = bench
         self._harness = harness
-        self._suite_text = suite_text
         self._futures: list[Future[Result]] = harness.start_all(runs)
         self._finished: StoredExperiment | None = None
 
@@ -162,7 +181,7 @@ class Evaluating:
             )
             self._harness.finish(experiment)
             self._finished = StoredExperiment(
-                self._bench.store, experiment.experiment_id, suite_text=self._suite_text
+                self._bench.store, experiment.experiment_id, root=self._bench.root
             )
         return self._finished
 
@@ -191,17 +210,26 @@ def _split(
     return listed, tuple(own)
 
 
+def _what_stays(own: Sequence[BoundScorer]) -> str:
+    """What a file made of this would not have, said at its top."""
+    return "".join(
+        f"# The scorer '{one.name}' was a function of a notebook: name it as module:function.\n"
+        for one in own
+    )
+
+
 def _document(
     prompt: PromptLike | Sequence[PromptLike],
-    cases: Iterable[Case | Mapping[str, JSON]],
+    cases: Cases,
     scorers: Sequence[JSON],
     models: Sequence[str | Mapping[str, JSON]],
     repeat: int,
 ) -> str:
     prompts = [prompt] if isinstance(prompt, (str, PromptTemplate)) else list(prompt)
+    listed = cases.cases if isinstance(cases, Suite) else cases
     return suite_text(
         prompts=[one if isinstance(one, str) else one.name for one in prompts],
-        cases=[_entry(case) for case in cases],
+        cases=[_entry(case) for case in listed],
         scorers=scorers,
         models=list(models),
         repeat=repeat,

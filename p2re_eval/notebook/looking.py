@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import getpass
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
+from typing import TYPE_CHECKING
 
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, workbench
+from p2re_eval.notebook.drawing import Bundle, live, trace_bundle
 from p2re_eval.notebook.pages import table, trace_page
+from p2re_eval.notebook.progress import in_notebook
 from p2re_eval.notebook.stored import StoredExperiment
 from p2re_eval.quantities import UNKNOWN, duration_text, money_text
 from p2re_eval.records import Evaluation, Result, Trace
 from p2re_eval.service import Service
 from p2re_eval.service.evaluations import Feedback
 from p2re_eval.store import TraceRow
-from p2re_eval.viewer import trace_page as viewer_page
+
+if TYPE_CHECKING:
+    from p2re_eval.notebook.browser import TraceBrowser
 
 VERDICTS: Mapping[str, bool | None] = {"good": True, "bad": False}
 
 
 def experiment(reference: str = "latest", *, at: Workbench | None = None) -> StoredExperiment:
-    """A recorded experiment by its id, the beginning of it, or ``latest``. Raises NoSuchRecord."""
-    return StoredExperiment((at or workbench()).store, reference)
+    """A recorded experiment by its id, the beginning of it, or ``latest``: the newest that ran a
+    suite; what a kernel ran one by one is none. Raises NoSuchRecord."""
+    bench = at or workbench()
+    if reference == "latest":
+        newest = (one.experiment_id for one in bench.store.list_experiments(50) if one.suites)
+        reference = next(newest, reference)
+    return StoredExperiment(bench.store, reference, root=bench.root)
 
 
 class Traces(Sequence[Trace]):
@@ -43,7 +52,7 @@ class Traces(Sequence[Trace]):
         at: Workbench | None = None,
     ) -> None:
         self._bench = at or workbench()
-        self._query, self._limit = query, limit
+        self._query, self._limit, self._cursor = query, limit, cursor
         service = Service(self._bench.store)
         if query:
             hits = service.traces.search(query, limit=limit, cursor=cursor)
@@ -79,6 +88,22 @@ class Traces(Sequence[Trace]):
     def __repr__(self) -> str:
         return "\n".join("  ".join(cells) for cells in self._cells()) or "no traces"
 
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        still = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        return {**live(self.browser()), **still} if in_notebook() else still
+
+    def browser(self) -> TraceBrowser:
+        """The same as a widget: filters, pages, and the viewer for the trace that is chosen.
+
+        Raises MissingExtra where anywidget is not installed.
+        """
+        from p2re_eval.notebook.browser import TraceBrowser
+
+        service = Service(self._bench.store)
+        return TraceBrowser(
+            service, query=self._query or "", limit=self._limit, cursor=self._cursor
+        )
+
     def _repr_html_(self) -> str:
         headers = ["trace", "started", "prompt", "model", "status", "took", "cost"]
         more = "<p>and older ones: .older()</p>" if self.has_older else ""
@@ -101,38 +126,26 @@ class Traces(Sequence[Trace]):
 
 
 class Viewed:
-    """A trace in the viewer of the web app, in a frame that can reach nothing; its messages alone
-    where frames are not shown."""
+    """A trace with what was said about it, in the viewer of the web app."""
 
-    def __init__(self, trace: Trace, page: str) -> None:
-        self._trace, self._page = trace, page
+    def __init__(self, trace: Trace, evaluations: Sequence[Evaluation]) -> None:
+        self.trace, self.evaluations = trace, tuple(evaluations)
 
     def __repr__(self) -> str:
-        return f"trace {self._trace.trace_id[:12]}: {self._trace.name}"
+        return f"trace {self.trace.trace_id[:12]}: {self.trace.name}"
 
-    def _repr_html_(self) -> str:
-        frame = (
-            f'<iframe title="trace {self._trace.trace_id[:12]}" sandbox="allow-scripts" '
-            f'style="width:100%;height:32em;border:1px solid rgba(128,128,128,.5)" '
-            f'srcdoc="{escape(self._page)}"></iframe>'
-        )
-        plain = f"<details><summary>as text</summary>{trace_page(self._trace)}</details>"
-        return frame + plain
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return trace_bundle(self.trace, self.evaluations)
 
 
 def view(trace: Trace | Answer | str, *, at: Workbench | None = None) -> Viewed:
-    """Show a trace in the viewer: tree, waterfall and conversation. Raises NoSuchRecord."""
+    """Show a trace in the viewer: tree, waterfall, conversation and what was said about it.
+
+    A text is its id or the beginning of it. Raises NoSuchRecord.
+    """
     service = Service((at or workbench()).store)
-    head = service.looking.head(trace if isinstance(trace, str) else trace_id_of(trace))
-    whole = service.traces.get(head.trace.trace_id).trace
-    shown = head.model_dump(mode="json")
-    page = viewer_page(
-        json.dumps({**shown.pop("trace"), **shown}),
-        title=whole.name,
-        spans={one.span_id: json.dumps(one.model_dump(mode="json")) for one in whole.spans},
-        tree_json=json.dumps(service.looking.tree(whole.trace_id).model_dump(mode="json")),
-    )
-    return Viewed(whole, page)
+    found = service.traces.get(trace if isinstance(trace, str) else trace_id_of(trace))
+    return Viewed(found.trace, found.evaluations)
 
 
 class Labels:
@@ -150,9 +163,14 @@ class Labels:
         labels: Mapping[str, bool | None],
         annotator: str,
     ) -> None:
-        self._service, self._traces, self._name = service, traces, name
-        self.labels, self._annotator = labels, annotator
+        self._service, self._traces = service, traces
+        self.name, self.labels, self.annotator = name, labels, annotator
         self.position = 0
+
+    @property
+    def count(self) -> int:
+        """How many traces there are to judge."""
+        return len(self._traces)
 
     @property
     def current(self) -> Trace | None:
@@ -176,8 +194,8 @@ class Labels:
         given = self._service.evaluations.annotate(
             Feedback(
                 trace_id=trace.trace_id,
-                annotator=self._annotator,
-                name=self._name,
+                annotator=self.annotator,
+                name=self.name,
                 label=label,
                 passed=self.labels[label],
                 note=note or None,
@@ -195,12 +213,14 @@ class Labels:
         self.position = max(self.position - 1, 0)
 
     def __repr__(self) -> str:
-        return f"labels '{self._name}' by {self._annotator}: {self.progress}"
+        return f"labels '{self.name}' by {self.annotator}: {self.progress}"
 
-    def _ipython_display_(self) -> None:
-        from p2re_eval.notebook.widgets import show_labels
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from p2re_eval.notebook.widgets import LabelForm
 
-        show_labels(self)
+        still = "" if self.current is None else trace_page(self.current)
+        drawn = {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>{still}"}
+        return {**live(LabelForm(self).whole), **drawn}
 
 
 def annotate(

@@ -9,20 +9,14 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from p2re_eval.errors import P2REError, UsageError
-from p2re_eval.notebook.bench import Answer, workbench
+from p2re_eval.notebook.bench import Answer, evaluations_of, workbench
 from p2re_eval.notebook.cells import CellPrompt, read_cell
-from p2re_eval.notebook.pages import prompt_page, trace_page
-from p2re_eval.records import JSON, PromptTemplate
+from p2re_eval.records import JSON, PromptTemplate, Record, Trace
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_PAGES: Mapping[tuple[str, str], Callable[..., str]] = {
-    ("p2re_eval.records.trace", "Trace"): trace_page,
-    ("p2re_eval.records.prompt", "PromptTemplate"): prompt_page,
-    ("p2re_eval.records.prompt", "RenderedPrompt"): prompt_page,
-    ("p2re_eval.notebook.bench", "Answer"): lambda answer: trace_page(answer.trace),
-}
+_RECORD = ("p2re_eval.records.base", "Record")
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
@@ -30,9 +24,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     ipython.magics_manager.register_function(_prompt_magic(ipython), "cell", "prompt")
     ipython.magics_manager.register_function(p2re_magic, "line", "p2re")
     assert ipython.display_formatter is not None
-    formatter = ipython.display_formatter.formatters["text/html"]
-    for (module, name), page in _PAGES.items():
-        formatter.for_type_by_name(module, name, page)
+    ipython.display_formatter.mimebundle_formatter.for_type_by_name(*_RECORD, _drawn)
     ipython.set_custom_exc((P2REError,), _say)  # type: ignore[no-untyped-call]
 
 
@@ -40,7 +32,18 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     """Take the magics away again."""
     for kind, name in (("cell", "prompt"), ("line", "p2re")):
         ipython.magics_manager.magics[kind].pop(name, None)
+    assert ipython.display_formatter is not None
+    ipython.display_formatter.mimebundle_formatter.pop(".".join(_RECORD), None)
     ipython.set_custom_exc((), None)  # type: ignore[no-untyped-call]
+
+
+def _drawn(record: Record, **_: object) -> dict[str, str]:
+    """What a front end shows of a record; loaded when the first is drawn."""
+    from p2re_eval.notebook.drawing import record_bundle, trace_bundle
+
+    if isinstance(record, Trace):
+        return trace_bundle(record, evaluations_of(record))
+    return record_bundle(record)
 
 
 def p2re_magic(line: str) -> None:

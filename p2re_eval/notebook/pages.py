@@ -6,27 +6,33 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from p2re_eval.quantities import UNKNOWN, duration_text, money_text, share_text
+from p2re_eval.notebook.texts import facts, took_text
+from p2re_eval.quantities import UNKNOWN, count_text, duration_text, money_text, share_text
 from p2re_eval.records import (
     JSON,
     Experiment,
     ImagePart,
     Message,
     PromptTemplate,
+    Record,
     RenderedPrompt,
     Result,
+    Suite,
     Trace,
 )
 from p2re_eval.report.summary import Row, Summary, headline
 from p2re_eval.report.wording import reasons
+from p2re_eval.store.span_queries import tree_of
 
 MOST_ROWS = 100
 _MARKS = {"passed": "✓", "failed": "✗", "error": "!", "unscored": "?", "not_run": "-"}
 _CELL = "white-space: pre-wrap; text-align: left; vertical-align: top; max-width: 40em"
-_ROLE = "font-size: .8em; opacity: .7; margin-top: .6em"
+_PAGE = "padding:.2em 1em"
+_ROLE = "font-size:.85em;opacity:.7;margin-top:.6em"
 _TEXT = (
-    "white-space: pre-wrap; padding: .4em .7em; border-left: 3px solid rgba(128,128,128,.5); "
-    "background: rgba(128,128,128,.08); overflow-wrap: anywhere"
+    "white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit;font-size:inherit;"
+    "line-height:1.5;margin:.15em 0;padding:.4em .8em;border-radius:6px;color:inherit;"
+    "background:rgba(128,128,128,.1)"
 )
 _WEB_IMAGES = ("data:image/png", "data:image/jpeg", "data:image/gif", "data:image/webp")
 
@@ -70,13 +76,38 @@ def trace_page(trace: Trace) -> str:
     parts = [_message(message) for message in trace.prompt.messages]
     completion = trace.completion
     if completion is not None:
-        said = Message(role="assistant", content=completion.text, tool_calls=completion.tool_calls)
         if completion.reasoning:
             parts.append(_details("reasoning", _text(completion.reasoning)))
-        parts.append(_message(said))
+        calls = "".join(_text(f"{call.name}({call.arguments})") for call in completion.tool_calls)
+        said = completion.text or completion.refusal or ""
+        parts.append(_said("answer", said) + calls if said or calls else "")
     if trace.fault is not None:
         parts.append(f"<p><b>{escape(trace.fault.kind)}</b> {escape(trace.fault.message)}</p>")
-    return "".join(parts) + f"<p style='opacity:.7'>{escape(_took(trace))}</p>"
+    if trace.spans:
+        parts.append(_spans(trace))
+    took = f"{took_text(trace)} · trace {trace.trace_id[:12]}"
+    return f"<div style='{_PAGE}'>{''.join(parts)}<p style='opacity:.7'>{escape(took)}</p></div>"
+
+
+def _spans(trace: Trace) -> str:
+    """The steps in their order, each below its parent, with when it began and what it took."""
+    tree = tree_of(trace)
+    depth = [0]
+    for parent in tree.parents[1:]:
+        depth.append(depth[parent] + 1)
+    rows = [
+        [
+            "\u2003" * depth[at] + tree.names[tree.name[at]],
+            tree.kinds[tree.kind[at]],
+            tree.statuses[tree.status[at]],
+            duration_text(tree.start[at] * 1000),
+            duration_text(None if took is None else took * 1000),
+        ]
+        for at, took in enumerate(tree.duration[: MOST_ROWS + 1])
+    ]
+    more = len(tree.ids) - len(rows)
+    note = f"<p>and {count_text(more, 'more span', 'more spans')}</p>" if more > 0 else ""
+    return table(["span", "kind", "status", "after", "took"], rows) + note
 
 
 def prompt_page(prompt: PromptTemplate | RenderedPrompt) -> str:
@@ -90,6 +121,23 @@ def prompt_page(prompt: PromptTemplate | RenderedPrompt) -> str:
     )
     head = f"<p><b>{escape(prompt.name)}</b> {escape(prompt.short_version)}</p>"
     return head + (table(["input", "schema"], inputs) if inputs else "") + said
+
+
+def suite_page(suite: Suite) -> str:
+    """A suite's cases, the first hundred where there are more."""
+    rows = [
+        [case.id, _plain(case.inputs), _plain(case.expected), ", ".join(case.tags)]
+        for case in suite.cases[:MOST_ROWS]
+    ]
+    head = f"<b>{escape(suite.name)}</b>&ensp;{count_text(len(suite.cases), 'case')}"
+    about = escape(", ".join(suite.prompts))
+    return f"<p>{head} {about}</p>" + table(["case", "inputs", "expected", "tags"], rows)
+
+
+def facts_page(record: Record) -> str:
+    """Any record as a table of what it says."""
+    head = f"<p><b>{escape(type(record).__name__)}</b></p>"
+    return head + table(["", ""], [list(pair) for pair in facts(record)])
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -136,7 +184,7 @@ def _message(message: Message) -> str:
         _image(part) if isinstance(part, ImagePart) else _text(part.text)
         for part in message.content
     )
-    return f"<div style='{_ROLE}'>{escape(message.role)}</div>{parts}{calls}"
+    return f"<div style='{_ROLE}'><b>{escape(message.role)}</b></div>{parts}{calls}"
 
 
 def _image(part: ImagePart) -> str:
@@ -147,31 +195,22 @@ def _image(part: ImagePart) -> str:
 
 
 def _said(role: str, text: str) -> str:
-    return f"<div style='{_ROLE}'>{escape(role)}</div>" + (_text(text) if text else "")
+    return f"<div style='{_ROLE}'><b>{escape(role)}</b></div>" + (_text(text) if text else "")
 
 
 def _text(text: str) -> str:
-    return f"<div style='{_TEXT}'>{escape(text)}</div>"
+    return f"<pre style='{_TEXT}'>{escape(text)}</pre>"
 
 
 def _details(summary: str, html: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{html}</details>"
 
 
-def _took(trace: Trace) -> str:
-    parts = [trace.prompt.model.id]
-    completion = trace.completion
-    if completion is not None:
-        usage = completion.usage
-        if completion.duration_ns is not None:
-            parts.append(duration_text(completion.duration_ns))
-        if usage.input_tokens is not None or usage.output_tokens is not None:
-            parts.append(
-                f"{usage.input_tokens or UNKNOWN} in, {usage.output_tokens or UNKNOWN} out"
-            )
-        cost = completion.cost_usd
-        parts.append(UNKNOWN + " cost" if cost is None else money_text(cost))
-    return " · ".join([*parts, f"trace {trace.trace_id[:12]}"])
+def _plain(value: JSON) -> str:
+    """A lone text as it is, anything else as JSON, nothing as nothing."""
+    if value in (None, {}):
+        return ""
+    return value if isinstance(value, str) else _json(value)
 
 
 def _json(value: JSON) -> str:

@@ -9,15 +9,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from p2re_eval.engine.runs import Answered
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, workbench
 from p2re_eval.pipeline import execute
 from p2re_eval.prompts.library import PromptLibrary
-from p2re_eval.records import JSON, PromptTemplate
+from p2re_eval.records import JSON, PromptTemplate, Trace
 from p2re_eval.report.word_diff import word_diff
 from p2re_eval.suites.saved import append_case, write_whole
+
+if TYPE_CHECKING:
+    from p2re_eval.notebook.drawing import Bundle
 
 LOOK_S = 0.05
 Show = Callable[[int, str], None]
@@ -38,6 +42,7 @@ class Playground:
         self.template: PromptTemplate = self._bench.library.get(prompt)
         self.models = tuple(models)
         self.answers: list[Answer] = []
+        self.traces: list[Trace] = []
         self._inputs: dict[str, JSON] = {}
 
     def run(
@@ -52,7 +57,7 @@ class Playground:
         calling thread. Each run is recorded.
 
         Raises DefinitionErrors before any model is called; after all have ended, ProviderError
-        of the first that gave no answer.
+        of the first that gave no answer: ``traces`` has them all, ``answers`` those that answered.
         """
         self._inputs = dict(inputs or {})
         asked = self.models if models is None else models
@@ -61,8 +66,9 @@ class Playground:
         while not all(future.done() for future in futures):
             _hand_on(pieces, show, wait_s=LOOK_S)
         _hand_on(pieces, show)
-        self.answers = [self._bench.answer(future.result().trace) for future in futures]
-        return self.answers
+        self.traces = [future.result().trace for future in futures]
+        self.answers = [Answer(trace) for trace in self.traces if trace.fault is None]
+        return [self._bench.answer(trace) for trace in self.traces]
 
     def _start(
         self, models: Sequence[str], repeat: int, pieces: queue.SimpleQueue[tuple[int, str]]
@@ -141,10 +147,13 @@ class Playground:
     def __repr__(self) -> str:
         return f"Playground('{self._name}'): " + ", ".join(self.template.inputs)
 
-    def _ipython_display_(self) -> None:
-        from p2re_eval.notebook.widgets import show_playground
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from p2re_eval.notebook.drawing import live
+        from p2re_eval.notebook.pages import prompt_page
+        from p2re_eval.notebook.widgets import PlaygroundForm
 
-        show_playground(self)
+        still = {"text/plain": repr(self), "text/html": prompt_page(self.template)}
+        return {**live(PlaygroundForm(self).whole), **still}
 
 
 @dataclass(frozen=True)

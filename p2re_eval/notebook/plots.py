@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
 
 from p2re_eval.errors import MissingExtra, UsageError
 from p2re_eval.explain import did_you_mean
 from p2re_eval.notebook.frames import result_rows
 from p2re_eval.records import Comparison, Result
+from p2re_eval.stats import wilson_interval
 
 try:
     import altair as alt
@@ -16,7 +22,47 @@ except ImportError as error:
     raise MissingExtra("plots need Altair: pip install 'p2re-eval[notebook]'") from error
 
 Rows = list[dict[str, object]]
-_WIDTH = 420
+_WIDTH, _SQUARE = 420, 260
+PALETTE = ["#3f6fe0", "#d08700", "#0d8f8a", "#8452d5", "#c2508f", "#6f7a87", "#2f8f55", "#c4543a"]
+"""The colours of the web app."""
+_COLORS = alt.Scale(range=PALETTE)
+_ABOVE = alt.Legend(orient="top", labelLimit=400, columns=1)
+_MOMENTS = alt.Axis(labelAngle=-35, labelExpr="slice(datum.label, 5, 16)")
+"""Month, day and minute are enough to read; what is plotted is finer."""
+_VEGA = "application/vnd.vegalite.v5+json"
+"""What JupyterLab and VS Code draw by themselves; newer specifications are read as well."""
+_SCALE, _MOST_ROWS = 2.0, 20
+
+
+class Plot(alt.Chart):
+    """An Altair chart that needs no network to be seen."""
+
+    def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, object]:
+        return _bundle(self)
+
+
+class LayeredPlot(alt.LayerChart):
+    """The same of several layers."""
+
+    def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, object]:
+        return _bundle(self)
+
+
+def _bundle(chart: alt.Chart | alt.LayerChart) -> dict[str, object]:
+    """As Vega where a front end has it, else as a picture, else as the rows behind it."""
+    spec = chart.to_dict()
+    shown: dict[str, object] = {_VEGA: spec, "text/plain": _rows_text(spec)}
+    try:
+        import vl_convert
+    except ImportError:  # the extra 'pictures' is not installed
+        return shown
+    picture = vl_convert.vegalite_to_png(json.dumps(spec), scale=_SCALE)
+    return {**shown, "image/png": b64encode(picture).decode()}
+
+
+def _rows_text(spec: Mapping[str, Any]) -> str:
+    rows = spec["data"]["values"][:_MOST_ROWS]
+    return "\n".join([str(spec.get("title", "plot")), tabulate(rows, headers="keys")])
 
 
 def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
@@ -38,9 +84,12 @@ def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
 
 def flips_chart(comparison: Comparison) -> alt.Chart:
     """The cases that moved: from the pass rate before to the one after."""
+    variants = {(flip.prompt, flip.model) for flip in comparison.flips}
     rows: Rows = [
         {
-            "case": f"{flip.prompt} · {flip.case_id} · {flip.model}",
+            "case": flip.case_id
+            if len(variants) == 1
+            else f"{flip.prompt} · {flip.case_id} · {flip.model}",
             "before": flip.before.rate,
             "after": flip.after.rate,
             "moved": "worse" if flip.worse else "better",
@@ -52,7 +101,7 @@ def flips_chart(comparison: Comparison) -> alt.Chart:
         _chart(rows, "Flips")
         .mark_bar(height=6)
         .encode(
-            y=alt.Y("case:N", title=None, sort=None),
+            y=alt.Y("case:N", title=None, sort=None, axis=alt.Axis(labelLimit=320)),
             x=alt.X("before:Q", title="pass rate", scale=alt.Scale(domain=[0, 1])),
             x2="after:Q",
             color=alt.Color("moved:N", scale=colors, title=None),
@@ -62,29 +111,65 @@ def flips_chart(comparison: Comparison) -> alt.Chart:
     return chart
 
 
-def reliability_chart(judged: Sequence[tuple[float, bool]], bins: int = 5) -> alt.Chart:
-    """How often people agree where a judge gave so much: a good judge follows the diagonal.
+def reliability_chart(judged: Sequence[tuple[float, bool]], bins: int = 5) -> alt.LayerChart:
+    """How often people agree where a judge gave so much, with 95 % intervals: a good judge follows
+    the diagonal.
 
     ``judged`` are the judge's value, 0 to 1, and whether a person found the answer good.
     """
     counted: dict[int, list[bool]] = defaultdict(list)
     for value, good in judged:
         counted[min(int(value * bins), bins - 1)].append(good)
-    rows: Rows = [
-        {"judge": (place + 0.5) / bins, "people": sum(said) / len(said), "answers": len(said)}
-        for place, said in sorted(counted.items())
-    ]
+    rows = [_bin((place + 0.5) / bins, said) for place, said in sorted(counted.items())]
     whole = alt.Scale(domain=[0, 1])
-    chart: alt.Chart = (
-        _chart(rows, "Reliability of the judge")
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("judge:Q", title="the judge's value", scale=whole),
-            y=alt.Y("people:Q", title="share that people found good", scale=whole),
-            tooltip=["judge:Q", "people:Q", "answers:Q"],
-        )
-    )
-    return chart
+    x = alt.X("judge:Q", title="the judge's value", scale=whole)
+    y = alt.Y("people:Q", title="share that people found good", scale=whole)
+    shown = ["judge:Q", "people:Q", "low:Q", "high:Q", "answers:Q"]
+    base = alt.Chart().encode(x=x)
+    layers = [
+        _diagonal(),
+        base.mark_rule(color=PALETTE[0], opacity=0.55, strokeWidth=2).encode(
+            y=alt.Y("low:Q"), y2="high:Q"
+        ),
+        base.mark_line(color=PALETTE[0]).encode(y=y),
+        base.mark_point(filled=True, color=PALETTE[0], opacity=1).encode(
+            y=y, size=alt.Size("answers:Q", legend=None), tooltip=shown
+        ),
+    ]
+    return _layered(rows, layers, "Reliability of the judge", _SQUARE, _SQUARE)
+
+
+def _bin(judge: float, said: Sequence[bool]) -> dict[str, object]:
+    low, high = wilson_interval(sum(said), len(said))
+    people = sum(said) / len(said)
+    return {"judge": judge, "people": people, "low": low, "high": high, "answers": len(said)}
+
+
+def _diagonal() -> alt.Chart:
+    ends: Rows = [{"judge": 0, "people": 0}, {"judge": 1, "people": 1}]
+    line: alt.Chart = alt.Chart(_inline(ends)).mark_line(color="#9aa2ad", strokeDash=[4, 4])
+    return line.encode(x="judge:Q", y="people:Q")
+
+
+def drift_chart(points: Rows, metric: str) -> alt.LayerChart:
+    """A metric from experiment to experiment: a line a prompt and model, its intervals, and where
+    the prompt's version changed."""
+    share = alt.Scale(domain=[0, 1]) if metric == "pass_rate" else alt.Scale(zero=False)
+    x = alt.X("when:N", sort=None, title="experiment", axis=_MOMENTS)
+    y = alt.Y("value:Q", title=metric.replace("_", " "), scale=share)
+    color = alt.Color("variant:N", title=None, scale=_COLORS, legend=_ABOVE)
+    shown = ["experiment:N", "variant:N", "version:N", "value:Q", "low:Q", "high:Q", "n:Q"]
+    base = alt.Chart().encode(x=x, color=color)
+    layers = [
+        base.mark_rule(strokeWidth=2, opacity=0.45).encode(
+            y=alt.Y("low:Q", title=metric.replace("_", " "), scale=share), y2="high:Q"
+        ),
+        base.mark_line().encode(y=y),
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            y=y, shape=alt.Shape("version:N", title="version"), tooltip=shown
+        ),
+    ]
+    return _layered(points, layers, f"Drift of {metric.replace('_', ' ')}", _WIDTH, _SQUARE)
 
 
 def _scores(results: Sequence[Result]) -> alt.Chart:
@@ -100,7 +185,7 @@ def _scores(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("value:Q", bin=alt.Bin(maxbins=20), title="value"),
             y=alt.Y("count():Q", title="answers"),
-            color=alt.Color("model:N", title=None),
+            color=alt.Color("model:N", title=None, scale=_COLORS, legend=_ABOVE),
             row=alt.Row("scorer:N", title=None),
         )
         .properties(height=90)
@@ -137,7 +222,7 @@ def _cost(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("cost_usd:Q", title="US dollars an answer"),
             y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
-            color=alt.Color("variant:N", title=None),
+            color=alt.Color("variant:N", title=None, scale=_COLORS, legend=_ABOVE),
             shape=alt.Shape("frontier:N", title="on the frontier"),
             tooltip=["variant:N", "cost_usd:Q", "pass_rate:Q", "answers:Q"],
         )
@@ -181,7 +266,7 @@ def _versions(results: Sequence[Result]) -> alt.Chart:
         .encode(
             x=alt.X("version:N", sort=None, title=None),
             y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
-            color=alt.Color("model:N", title=None),
+            color=alt.Color("model:N", title=None, scale=_COLORS, legend=_ABOVE),
             tooltip=["version:N", "model:N", "pass_rate:Q"],
         )
     )
@@ -189,5 +274,15 @@ def _versions(results: Sequence[Result]) -> alt.Chart:
 
 
 def _chart(rows: Rows, title: str) -> alt.Chart:
-    inline = alt.Data(values=rows)  # type: ignore[no-untyped-call]
-    return alt.Chart(inline, title=title).properties(width=_WIDTH)
+    return Plot(_inline(rows), title=title).properties(width=_WIDTH)
+
+
+def _layered(
+    rows: Rows, layers: list[alt.Chart], title: str, width: int, height: int
+) -> alt.LayerChart:
+    made = LayeredPlot(data=_inline(rows), layer=layers, title=title)
+    return made.properties(width=width, height=height)
+
+
+def _inline(rows: Rows) -> alt.Data:
+    return alt.Data(values=rows)  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from p2re_eval.compare import compare, recorded
 from p2re_eval.errors import MissingFile, UsageError
 from p2re_eval.notebook.compared import Compared
 from p2re_eval.notebook.frames import result_rows, to_pandas, to_polars
+from p2re_eval.notebook.judging import Judged, judged
 from p2re_eval.notebook.pages import experiment_page, results_page
 from p2re_eval.records import Experiment, Result, Trace
 from p2re_eval.report.summary import Summary, headline, summarize
@@ -24,17 +25,21 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+SUITE_TEXT = "suite_text"
+"""Under what name of its settings an experiment of a notebook keeps its suite."""
+
+
 class StoredExperiment:
     """An experiment of the database, by its id, the beginning of it, or ``latest``.
 
-    Raises NoSuchRecord.
+    ``root`` is where relative paths of suites begin. Raises NoSuchRecord.
     """
 
     def __init__(
-        self, store: Store, experiment_id: str = "latest", *, suite_text: str | None = None
+        self, store: Store, experiment_id: str = "latest", *, root: Path | None = None
     ) -> None:
         self._store = store
-        self._suite_text = suite_text
+        self._root = root or Path()
         self.record: Experiment = store.read_experiment(experiment_id)
 
     @property
@@ -68,7 +73,11 @@ class StoredExperiment:
     def compare(self, before: StoredExperiment | str, *, confidence: float = 0.95) -> Compared:
         """This experiment beside an older one, paired case by case: flips, differences with their
         intervals, and what else changed. Raises NoSuchRecord."""
-        older = StoredExperiment(self._store, before) if isinstance(before, str) else before
+        older = (
+            StoredExperiment(self._store, before, root=self._root)
+            if isinstance(before, str)
+            else before
+        )
         sides = (recorded(one._store, one.record) for one in (older, self))
         return Compared(compare(*sides, confidence=confidence))
 
@@ -77,6 +86,14 @@ class StoredExperiment:
         from p2re_eval.notebook.plots import result_chart
 
         return result_chart(what, self.results)
+
+    def judged(self, judge: str, people: str = "feedback") -> Judged:
+        """A scorer's verdicts beside people's: agreement, and ``.plot()`` for its reliability.
+
+        ``people`` is the name that :func:`annotate` wrote under. Raises UsageError where one of
+        the two said nothing.
+        """
+        return judged(self._store, self.results, judge, people)
 
     def to_pandas(self) -> pd.DataFrame:
         """A row a result, a column ``score:NAME`` a scorer. Needs pandas."""
@@ -87,16 +104,17 @@ class StoredExperiment:
         return to_polars(result_rows(self.results))
 
     def to_suite(self, path: Path | str, *, overwrite: bool = False) -> Path:
-        """Write the suite that made this experiment as a file that ``pytest --p2re`` runs.
+        """Write the suite that made this experiment as a file that ``pytest --p2re`` runs; the path
+        is relative to the project's folder.
 
-        Scorers that are Python functions stay behind: name them as ``module:function``. Raises
-        UsageError when the experiment was not made by ``evaluate`` in this kernel, or the file
-        is there already.
+        Scorers that are Python functions stay behind, and the file says so. Raises UsageError when
+        the experiment was not made by ``evaluate``, or the file is there already.
         """
-        if self._suite_text is None:
-            what = "this experiment was read from the database, which keeps no suite; "
-            raise UsageError(what + "evaluate(...) in this kernel first")
-        return write_new(Path(path), self._suite_text, overwrite=overwrite)
+        text = self.record.settings.get(SUITE_TEXT)
+        if not isinstance(text, str):
+            what = "this experiment was not made by evaluate(...): its suite is already a file, "
+            raise UsageError(what + f"{', '.join(self.record.suites) or 'or it had none'}")
+        return write_new(self._root / path, text, overwrite=overwrite)
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size().columns

@@ -2,219 +2,215 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
-from p2re_eval.errors import MissingExtra, P2REError, UsageError
-from p2re_eval.notebook.bench import Answer
-from p2re_eval.notebook.pages import trace_page
-from p2re_eval.quantities import UNKNOWN, duration_text, money_text
+from p2re_eval.errors import MissingExtra, P2REError, ProviderError, UsageError
+from p2re_eval.notebook.bench import evaluations_of
+from p2re_eval.notebook.drawing import trace_bundle
+from p2re_eval.notebook.parts import (
+    ABSENT,
+    Field,
+    answered,
+    diff_page,
+    form,
+    labelled,
+    row,
+    sentence,
+    streaming,
+)
 from p2re_eval.records import JSON
+
+try:
+    import ipywidgets as w
+except ImportError as error:
+    raise MissingExtra("forms need ipywidgets: pip install 'p2re-eval[notebook]'") from error
 
 if TYPE_CHECKING:
     from p2re_eval.notebook.looking import Labels
     from p2re_eval.notebook.playground import Playground
 
-try:
-    import ipywidgets as w
-    from IPython.display import display
-except ImportError as error:
-    raise MissingExtra("forms need ipywidgets: pip install 'p2re-eval[notebook]'") from error
-
-_BOX = "white-space:pre-wrap;overflow-wrap:anywhere;border-left:3px solid #8888;padding:.3em .7em"
-_WIDE = {"description_width": "9em"}
-_NUMBERS: Mapping[str, tuple[str, Callable[[str], JSON]]] = {
-    "integer": ("an integer", int),
-    "number": ("a number", float),
-}
+_WIDE = {"width": "100%"}
+_STYLES = {True: "success", False: "danger", None: ""}
 
 
-def show_playground(playground: Playground) -> None:
-    """Draw the form."""
-    display(_Form(playground).whole)  # type: ignore[no-untyped-call]
+class PlaygroundForm:
+    """Fields for the prompt's inputs, the answers beside one another, and what to keep of them."""
 
-
-def show_labels(labels: Labels) -> None:
-    """Draw the current trace and a button a label."""
-    display(_LabelForm(labels).whole)  # type: ignore[no-untyped-call]
-
-
-class _Form:
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
         template = playground.template
-        self._fields = {name: _field(name, schema) for name, schema in template.inputs.items()}
+        self.fields = {name: Field(name, schema) for name, schema in template.inputs.items()}
         models = "\n".join(playground.models or (template.model.id,))
-        self._models = w.Textarea(value=models, description="models", rows=2, style=_WIDE)
-        self._repeat = w.BoundedIntText(value=1, min=1, max=20, description="repeats", style=_WIDE)
-        self._answers = w.HBox([])
-        self._said = w.HTML()
-        self._expected = w.Textarea(description="expected", rows=2, style=_WIDE)
-        self._text = w.Textarea(rows=12, layout={"width": "100%"})
-        self._change = w.HTML()
-        editing = w.Accordion(
-            children=[
-                w.VBox(
-                    [
-                        self._text,
-                        w.HBox(
-                            [
-                                self._button("Show the change", self._show_change),
-                                self._button("Write this version", self._write),
-                            ]
-                        ),
-                        self._change,
-                    ]
-                )
-            ],
-            titles=("Edit the prompt file",),
-        )
+        self.models = w.Textarea(value=models, rows=2, layout=_WIDE)
+        self.repeat = w.BoundedIntText(value=1, min=1, max=20, layout=_WIDE)
+        self.answers = w.HBox([])
+        self.answers.add_class("p2re-answers")
+        self.difference, self.said, self.change = w.HTML(), w.HTML(), w.HTML()
+        self.expected = w.Textarea(rows=2, layout=_WIDE)
+        self.text = w.Textarea(rows=14, layout=_WIDE)
+        self.text.add_class("p2re-code")
         self._proposed = ""
-        self.whole = w.VBox(
-            [
-                *self._fields.values(),
-                self._models,
-                self._repeat,
-                self._button("Run", self._run, style="primary"),
-                self._answers,
-                w.HBox([self._expected, self._button("Save as a case", self._save)]),
-                self._said,
-                editing,
-            ]
+        about = f"{template.short_version} {template.description or ''}"
+        title = f"<b>{escape(template.name)}</b><span>{escape(about)}</span>"
+        self.whole = form(
+            w.HTML(f"<div class='p2re-title'>{title}</div>"),
+            *(field.whole for field in self.fields.values()),
+            row(
+                labelled("models", self.models, "one a line, provider/name", "340px"),
+                labelled("repeats", self.repeat, "", "90px"),
+                self._button("Run", self.run, "primary"),
+            ),
+            self.answers,
+            self.difference,
+            row(
+                labelled("expected", self.expected, "what would be right", "min(100%, 560px)"),
+                self._button("Save as a case", self.save),
+            ),
+            self.said,
+            self._editing(),
         )
         self._guarded(self._load_text)
 
+    def _editing(self) -> w.Accordion:
+        buttons = row(
+            self._button("Show the change", self.show_change),
+            self._button("Write this version", self.write),
+        )
+        inside = w.VBox(
+            [self.text, buttons, self.change], layout={"overflow": "visible", "grid_gap": "10px"}
+        )
+        return w.Accordion(children=[inside], titles=("Edit the prompt file",), selected_index=None)
+
     def _button(self, text: str, act: Callable[[], None], style: str = "") -> w.Button:
         button = w.Button(description=text, button_style=style, layout={"width": "auto"})
-        button.on_click(lambda _: self._guarded(act))
+        button.on_click(lambda _: self._guarded(act, button))
         return button
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _guarded(self, act: Callable[[], None], button: w.Button | None = None) -> None:
         """A mistake is a sentence in the form, never a traceback in the log."""
+        if button is not None:
+            button.disabled = True
         try:
             act()
         except P2REError as error:
-            self._said.value = f"<b>{escape(str(error))}</b>"
+            self.said.value = sentence(str(error), good=False)
+        finally:
+            if button is not None:
+                button.disabled = False
 
     def _load_text(self) -> None:
-        self._text.value = self._playground.text
+        self.text.value = self._playground.text
 
-    def _run(self) -> None:
-        self._said.value = ""
-        models = self._models.value.split()
-        texts: dict[int, str] = {}
-        boxes = [w.HTML() for _ in range(max(len(models), 1) * self._repeat.value)]
-        self._answers.children = [w.VBox([box], layout={"flex": "1 1 0"}) for box in boxes]
+    def run(self) -> None:
+        """Ask every model with what the fields say; raises P2REError."""
+        self.said.value = self.difference.value = ""
+        models, texts = self.models.value.split(), dict[int, str]()
+        inputs = self._inputs()
+        names = models or [self._playground.template.model.id]
+        named = [model for model in names for _ in range(self.repeat.value)]
+        boxes = [w.HTML(streaming(model, "")) for model in named]
+        self.answers.children = boxes
 
         def show(number: int, piece: str) -> None:
             texts[number] = texts.get(number, "") + piece
-            boxes[number].value = _box(texts[number])
+            boxes[number].value = streaming(named[number], texts[number])
 
-        answers = self._playground.run(
-            {name: _read(field) for name, field in self._fields.items()},
-            models=models,
-            repeat=self._repeat.value,
-            show=show,
-        )
-        for box, answer in zip(boxes, answers, strict=True):
-            box.value = _box(answer.text) + _took(answer)
-        self._expected.value = answers[0].text
-        if len({answer.text for answer in answers}) > 1:
-            self._said.value = self._playground.diff()._repr_html_()
+        try:
+            self._playground.run(inputs, models=models, repeat=self.repeat.value, show=show)
+        except ProviderError:
+            pass  # each card says how its own run ended
+        except P2REError:
+            self.answers.children = []
+            raise
+        self._show_answers()
 
-    def _save(self) -> None:
-        path = self._playground.save_case(self._expected.value)
-        self._said.value = f"saved in {escape(str(path))}"
+    def _show_answers(self) -> None:
+        for box, trace in zip(self.answers.children, self._playground.traces, strict=True):
+            box.value = answered(trace)
+        texts = [answer.text for answer in self._playground.answers]
+        if texts:
+            self.expected.value = texts[0]
+        if len(set(texts)) > 1:
+            found = self._playground.diff()._repr_html_()
+            title = "<span class='p2re-label'><b>What differs</b></span>"
+            self.difference.value = f"{title}<div class='p2re-sides'>{found}</div>"
 
-    def _show_change(self) -> None:
-        self._proposed = self._text.value
+    def _inputs(self) -> dict[str, JSON]:
+        found = {name: field.read() for name, field in self.fields.items()}
+        return {name: value for name, value in found.items() if value is not ABSENT}
+
+    def save(self) -> None:
+        """Keep the inputs and what is expected as a case; raises P2REError."""
+        path = self._playground.save_case(self.expected.value)
+        self.said.value = sentence(f"saved in {path}", good=True)
+
+    def show_change(self) -> None:
+        """What writing would change; raises P2REError."""
+        self.change.value = self.said.value = ""
+        self._proposed = self.text.value
         found = self._playground.propose(self._proposed)
-        self._change.value = f"<pre>{escape(repr(found))}</pre>"
+        self.change.value = diff_page(found.diff()) if found.diff() else sentence("no change")
 
-    def _write(self) -> None:
-        if self._text.value != self._proposed:
+    def write(self) -> None:
+        """The new version, once its change was looked at; raises P2REError."""
+        if self.text.value != self._proposed:
             raise UsageError("look at the change first: Show the change")
         path = self._playground.propose(self._proposed).write()
-        self._change.value = f"written: {escape(str(path))}"
+        self.change.value = sentence(f"written: {path}", good=True)
 
 
-def _field(name: str, schema: Mapping[str, JSON]) -> w.Widget:
-    """The widget for an input's schema; what has no form of its own is written as JSON."""
-    default = schema.get("default")
-    kind = schema.get("type", "string")
-    shared = {"description": name, "style": _WIDE, "tooltip": str(schema.get("description", name))}
-    options = schema.get("enum")
-    if isinstance(options, list) and options:
-        value = default if default in options else options[0]
-        field = w.Dropdown(options=[(str(one), one) for one in options], value=value, **shared)
-    elif kind == "boolean":
-        field = w.Checkbox(value=bool(default), **shared)
-    elif kind in _NUMBERS:
-        field = w.Text(value="" if default is None else str(default), **shared)
-    else:
-        text = default if isinstance(default, str) or default is None else json.dumps(default)
-        field = w.Textarea(value=text or "", rows=3, layout={"width": "100%"}, **shared)
-    field.p2re_kind = kind
-    return field
+class LabelForm:
+    """The trace to judge in the viewer, and a button for each label."""
 
-
-def _read(field: w.Widget) -> JSON:
-    """The field's value as JSON. Raises UsageError for text that is none."""
-    kind, value = field.p2re_kind, field.value
-    if kind in {"string", "boolean"} or not isinstance(value, str):
-        return value
-    wanted, reads = _NUMBERS.get(kind, ("JSON", json.loads))
-    try:
-        return reads(value)
-    except ValueError:
-        what = f"'{field.description}' takes {wanted}, not '{value[:60]}'"
-        raise UsageError(what) from None
-
-
-class _LabelForm:
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self._page, self._where, self._note = w.HTML(), w.HTML(), w.Text(description="note")
-        buttons = [self._button(word, partial(self._label, word)) for word in labels.labels]
-        buttons += [self._button("skip", labels.skip), self._button("back", labels.back)]
-        self.whole = w.VBox([self._where, self._page, self._note, w.HBox(buttons)])
+        self.page, self.where, self.said = w.HTML(), w.HTML(), w.HTML()
+        self.note = w.Textarea(rows=2, layout=_WIDE)
+        given = labels.labels.items()
+        self.buttons = [
+            self._button(word, partial(self._label, word), _STYLES[verdict])
+            for word, verdict in given
+        ]
+        self.moves = [self._button("Skip", labels.skip), self._button("Back", labels.back)]
+        self.whole = form(
+            self.where,
+            self.page,
+            labelled("note", self.note, "why, for whoever reads it later", "min(100%, 640px)"),
+            row(*self.buttons, *self.moves),
+            self.said,
+        )
         self._draw()
 
-    def _button(self, text: str, act: Callable[[], None]) -> w.Button:
-        button = w.Button(description=text, layout={"width": "auto"})
+    def _button(self, text: str, act: Callable[[], None], style: str = "") -> w.Button:
+        button = w.Button(description=text, button_style=style, layout={"width": "auto"})
 
         def clicked(_: w.Button) -> None:
+            self.said.value = ""
             try:
                 act()
                 self._draw()
             except P2REError as error:
-                self._where.value = f"<b>{escape(str(error))}</b>"
+                self.said.value = sentence(str(error), good=False)
 
         button.on_click(clicked)
         return button
 
     def _label(self, word: str) -> None:
-        self._labels.label(word, self._note.value)
-        self._note.value = ""
+        self._labels.label(word, self.note.value)
+        self.note.value = ""
+        self.said.value = sentence(f"recorded: {word}, by {self._labels.annotator}", good=True)
 
     def _draw(self) -> None:
-        trace = self._labels.current
-        self._where.value = "all are judged" if trace is None else escape(self._labels.progress)
-        self._page.value = "" if trace is None else trace_page(trace)
-
-
-def _box(text: str) -> str:
-    return f"<div style='{_BOX}'>{escape(text)}</div>"
-
-
-def _took(answer: Answer) -> str:
-    completion = answer.completion
-    parts = [
-        answer.trace.prompt.model.id,
-        UNKNOWN if completion.duration_ns is None else duration_text(completion.duration_ns),
-        UNKNOWN + " cost" if completion.cost_usd is None else money_text(completion.cost_usd),
-    ]
-    return f"<p style='opacity:.7'>{escape(' · '.join(parts))}</p>"
+        labels, trace = self._labels, self._labels.current
+        bar = f"<progress max='{labels.count}' value='{labels.position}'></progress>"
+        where = "all are judged" if trace is None else labels.progress
+        title = f"<b>{escape(labels.name)}</b><span>{bar}{escape(where)}</span>"
+        self.where.value = f"<div class='p2re-title'>{title}</div>"
+        for button in self.buttons:
+            button.disabled = trace is None
+        self.page.value = (
+            "" if trace is None else trace_bundle(trace, evaluations_of(trace))["text/html"]
+        )

@@ -23,8 +23,12 @@ _FLAGS_KNOWN_AND_REMOTE = 0x300
 _LARGEST = (1 << 63) - 1
 
 
-def read_json(request: JSON) -> Iterator[RawSpan]:
-    """The spans of an export request, given as JSON values. Raises MalformedSpans."""
+def read_json(request: JSON, *, refused: list[str] | None = None) -> Iterator[RawSpan]:
+    """The spans of an export request, given as JSON values.
+
+    One that has no id, or a number that is none, ends the reading; where a list is given as
+    ``refused``, why goes there and the others are read. Raises MalformedSpans.
+    """
     if not isinstance(request, Mapping) or "resourceSpans" not in _camel(request):
         what = "not OTLP JSON: there is no 'resourceSpans' in it; check which file this is"
         raise MalformedSpans(what)
@@ -33,7 +37,12 @@ def read_json(request: JSON) -> Iterator[RawSpan]:
         for place in _mappings(of_resource.get("scopeSpans")):
             scope = str(_mapping(place.get("scope")).get("name") or "")
             for span in _mappings(place.get("spans")):
-                yield _read(span, resource, scope)
+                try:
+                    yield _read(span, resource, scope)
+                except MalformedSpans as error:
+                    if refused is None:
+                        raise
+                    refused.append(str(error).removeprefix("not OTLP JSON: "))
 
 
 def _read(span: Mapping[str, JSON], resource: Mapping[str, JSON], scope: str) -> RawSpan:

@@ -169,7 +169,8 @@ class _SuitePlanning:
     def _template(self, reference: str) -> PromptTemplate | None:
         place = self._suite.places.get(f"prompt:{reference}") or self._suite.places.get("prompts")
         library = self._planner.library
-        if reference.partition("@")[0] not in library.names():
+        name, at, _ = reference.partition("@")
+        if not at and name not in library.names():
             self._note(UnknownName, self._no_prompt(reference), place)
             return None
         try:
@@ -181,7 +182,10 @@ class _SuitePlanning:
             for mistake in error.errors:
                 self._mistakes.add(mistake)
         except DefinitionError as error:
-            self._mistakes.add(error)
+            if name in library.names():
+                self._mistakes.add(error)
+            else:
+                self._note(UnknownName, self._no_prompt(reference), place)
         except (GitError, StoreError) as error:
             self._note(UnknownName, f"prompt '{reference}': {error}", place)
         return None

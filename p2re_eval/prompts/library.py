@@ -229,7 +229,7 @@ class PromptLibrary:
     def _of_version(self, name: str, digits: str) -> PromptTemplate:
         try:
             return self._from_commit(name, self._commit_of_version(name, digits))
-        except GitError:
+        except (GitError, DefinitionError):  # the commit, or the whole file, is of somewhere else
             recorded = self._recorded.version(name, digits)
             if recorded is None:
                 raise

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
 from pydantic import Field
 
 from p2re_eval.records.base import JSON, Place, Record, Source
@@ -89,3 +92,30 @@ class Suite(Record):
     early_stop: bool | None = None
     quarantine: tuple[Quarantine, ...] = ()
     places: dict[str, Place] = Field(default_factory=dict)
+
+    @classmethod
+    def from_dataframe(
+        cls,
+        frame: object,
+        *,
+        prompt: str | Sequence[str] = (),
+        inputs: str | Sequence[str] | Mapping[str, str] | None = None,
+        expected: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's own name
+        tags: str | None = None,
+        cluster: str | None = None,
+        metadata: str | Sequence[str] | Mapping[str, str] | None = None,
+    ) -> Suite:
+        """A case for each row of a pandas or polars frame: ``evaluate("route", suite)``.
+
+        Columns called ``id``, ``expected``, ``tags``, ``cluster``, ``inputs.NAME`` and
+        ``metadata.NAME`` are what they say and any other is an input, unless the keywords name the
+        columns: ``inputs=["text"]``, or ``{"ticket": "text"}`` where the prompt's input is called
+        otherwise. An empty cell is absent. Raises DefinitionErrors naming row and column.
+        """
+        read = import_module("p2re_eval.suites.frames").suite_from_frame  # it knows this room
+        prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
+        named = {"inputs": inputs, "expected": expected, "id": id, "tags": tags}
+        columns = {**named, "cluster": cluster, "metadata": metadata}
+        made: Suite = read(frame, prompts=prompts, columns=columns)
+        return made

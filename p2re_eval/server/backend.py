@@ -20,6 +20,7 @@ from p2re_eval.online.assigning import Desk
 from p2re_eval.plugins import installed_redact
 from p2re_eval.records import Evaluation
 from p2re_eval.server.access import Access
+from p2re_eval.server.freshness import Freshness
 from p2re_eval.server.problems import ApiProblem
 from p2re_eval.server.project import Project
 from p2re_eval.service import Service
@@ -46,6 +47,7 @@ class Backend:
         self._service: Service | None = None
         self._project: Project | None = None
         self._desk: Desk | None = None
+        self._freshness: Freshness | None = None
         self._facets: tuple[float, dict[str, list[Facet]]] | None = None
         self._lock = threading.Lock()
 
@@ -67,6 +69,15 @@ class Backend:
         if self._service is None:
             self._service = Service(store)
         return self._service
+
+    @property
+    def freshness(self) -> Freshness:
+        """Whether anything was written. Raises StoreError when the file cannot be opened."""
+        path = self.store.path
+        with self._lock:
+            if self._freshness is None:
+                self._freshness = Freshness(path)
+            return self._freshness
 
     def facets(self) -> dict[str, list[Facet]]:
         """Values to filter by, as of a few seconds ago: every visit asks, and it looks at much."""
@@ -120,10 +131,11 @@ class Backend:
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         """Closes what was opened here."""
         yield
-        for part in (self._project, self._desk):
+        for part in (self._project, self._desk, self._freshness):
             if part is not None:
                 part.close()
         with self._lock:
+            self._freshness = None
             if self._store is not None and self._store is not self._given:
                 self._store.close()
                 self._store, self._service = None, None

@@ -24,10 +24,12 @@ _WHY = "ids must be 16 and 8 bytes, times nanoseconds below 2^63"
 
 @dataclass(frozen=True)
 class Decoded:
-    """The spans that can be kept, and how many cannot: an id or time that is none."""
+    """The spans that can be kept, and how many cannot for an id or a time that is none; ``why``
+    is said of the first of them."""
 
     spans: list[RawSpan]
     rejected: int
+    why: str = ""
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
@@ -50,23 +52,24 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 def decoded(body: bytes, *, as_json: bool) -> Decoded:
     """Every span of an export. Raises MalformedSpans, MissingExtra."""
-    found = list(_json(body) if as_json else read_protobuf(body))
+    refused: list[str] = []
+    found = list(_json(body, refused) if as_json else read_protobuf(body))
     kept = [span for span in found if is_sound(span)]
-    return Decoded(kept, len(found) - len(kept))
+    refused += [_WHY] * (len(found) - len(kept))
+    return Decoded(kept, len(refused), refused[0] if refused else "")
 
 
-def reply(rejected: int, *, as_json: bool) -> bytes:
-    """What the exporter hears: nothing, or how many spans were refused."""
-    why = _WHY if rejected else ""
+def reply(found: Decoded, *, as_json: bool) -> bytes:
+    """What the exporter hears: nothing, or how many spans were refused and why."""
     if not as_json:
-        return accepted(rejected, why)
-    partial = {"rejectedSpans": str(rejected), "errorMessage": why}
-    return json.dumps({"partialSuccess": partial} if rejected else {}).encode()
+        return accepted(found.rejected, found.why)
+    partial = {"rejectedSpans": str(found.rejected), "errorMessage": found.why}
+    return json.dumps({"partialSuccess": partial} if found.rejected else {}).encode()
 
 
-def _json(body: bytes) -> Iterator[RawSpan]:
+def _json(body: bytes, refused: list[str]) -> Iterator[RawSpan]:
     try:
         # JSON has neither nan nor infinity: where Python reads them they stay words.
-        yield from read_json(json.loads(body, parse_constant=str))
+        yield from read_json(json.loads(body, parse_constant=str), refused=refused)
     except (ValueError, RecursionError) as error:
         raise MalformedSpans(f"not OTLP JSON: {str(error)[:300]}") from None

@@ -7,7 +7,6 @@ problems, the limit of a body, ETags and the headers that keep answers private.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from hashlib import blake2b
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
@@ -31,6 +30,7 @@ from p2re_eval.errors import (
     StoreReadOnly,
     UsageError,
 )
+from p2re_eval.server.freshness import FROM_RECORD, Unchanged, same_answer, tag_of
 
 MOST_BODY = 1024 * 1024
 """Bytes that a request may carry; the receiver of spans has its own limit."""
@@ -92,13 +92,17 @@ class ApiRoute(APIRoute):
     """A route whose errors are problems, whose bodies are limited and whose answers have ETags."""
 
     most_body = MOST_BODY
+    from_record = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
+            setattr(request.state, FROM_RECORD, self.from_record and _asks_record(request))
             try:
                 response = await handle(limited(request, self.most_body))
+            except Unchanged as found:
+                response = found.response
             except Exception as error:  # noqa: BLE001 - what nobody meant is raised again
                 response = problem_of(error)
             for name, value in PRIVATE.items():
@@ -170,15 +174,30 @@ def _invalid(error: RequestValidationError) -> Response:
     return problem(422, said or "the request is not understood", found)
 
 
+class RecordRoute(ApiRoute):
+    """A route whose GET answers come from the database alone: asked again they cost nothing until
+    something is written."""
+
+    from_record = True
+
+
+def _asks_record(request: Request) -> bool:
+    """A search may say "the last hour": its answer changes with the clock."""
+    return request.method == "GET" and "q" not in request.query_params
+
+
 def _tagged(request: Request, response: Response) -> Response:
     """A GET that would be answered as before is answered 304."""
     body = getattr(response, "body", None)
     if request.method != "GET" or response.status_code != 200 or not isinstance(body, bytes):
         return response
-    tag = f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
-    response.headers["ETag"] = tag
-    asked = {one.strip() for one in request.headers.get("if-none-match", "").split(",")}
-    if tag not in asked:
+    if "ETag" not in response.headers:
+        state = getattr(request.state, "p2re_state", "")
+        response.headers["ETag"] = tag_of(body, state)
+        if state and "content-disposition" not in response.headers:
+            request.state.p2re.freshness.keep(request, body, response.media_type)
+    tag = response.headers["ETag"]
+    if not same_answer(tag, request):
         return response
     kept = {name: response.headers[name] for name in ("ETag", *PRIVATE)}
     return Response(status_code=304, headers=kept)

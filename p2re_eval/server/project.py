@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from p2re_eval.errors import DefinitionError, P2REError, UsageError
+from p2re_eval.errors import (
+    DefinitionError,
+    DefinitionErrors,
+    GitError,
+    P2REError,
+    UsageError,
+)
+from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.pipeline import Harness, Settings, execute
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.prompts.versions import VersionEntry
@@ -63,6 +70,8 @@ class Project:
 
         def rendered(library: PromptLibrary) -> RenderedPrompt:
             template = library.get(reference)
+            if "@" in reference:
+                self._refuse_reaching(template)
             refuse_paths(template, inputs)
             problems = library.check_inputs(template, inputs)
             if problems:
@@ -73,20 +82,64 @@ class Project:
 
     def models(self) -> list[str]:
         """The models that the project's own files name: the only ones a request may ask for."""
+        return sorted({one.id for one in self._settings() if one.provider and one.name})
+
+    def _settings(self) -> Iterator[ModelSettings]:
+        """How the project's own files set up their models."""
         templates, _ = self.prompts()
-        found = {one.model.id for one in templates.values() if one.model.provider}
+        yield from (one.model for one in templates.values() if one.model.provider)
         for path in sorted((self.root / "suites").rglob("*.yaml")):
             try:
                 suite = load_suite(path, root=self.root)
             except (P2REError, OSError):
                 continue  # a mistake in a suite is said where suites are run
-            found |= {model.id for model in suite.models if model.provider and model.name}
-        return sorted(found)
+            yield from suite.models
+
+    def _refuse_reaching(self, template: PromptTemplate) -> None:
+        """Raises UsageError where a version of the database alone would read a file or call an
+        address that no file of this project names: a database may come from somebody else."""
+        images = [one for one in _images(template) if "{" not in one and not one.startswith(_OPEN)]
+        known, own = list(self._settings()), template.model
+        strange = [
+            name
+            for name in ("base_url", "extra")
+            if (value := getattr(own, name)) and all(value != getattr(one, name) for one in known)
+        ]
+        if not (images or strange) or self._in_git(template):
+            return
+        if images:
+            raise UsageError("this version shows an image by its path; try it from its file")
+        what = f"this version sets the model's '{strange[0]}' to what no file of this project has"
+        raise UsageError(f"{what}; save it as a file to try it")
+
+    def _in_git(self, template: PromptTemplate) -> bool:
+        try:
+            entries = self.history(template.name)
+        except (GitError, DefinitionError, DefinitionErrors):
+            return False
+        return any(entry.version == template.version for entry in entries)
+
+    def gates(self, suites: Sequence[str]) -> dict[str, list[Gate]]:
+        """The gates that these suites have now, by suite; only files of the project are read.
+
+        Raises DefinitionErrors for a suite that cannot be read.
+        """
+        wanted = set(suites)
+        found = {}
+        for path in sorted((self.root / "suites").rglob("*.yaml")):
+            if path.relative_to(self.root).as_posix() in wanted:
+                suite = load_suite(path, root=self.root)
+                found[suite.path] = [parse_gate(spec) for spec in suite.gates]
+        return found
 
     def try_out(self, reference: str, inputs: dict[str, JSON], models: Sequence[str]) -> list[str]:
         """The ids of one recorded run a model. Raises what is wrong before any model is called."""
         allowed = self.models()
-        for model in models:
+        template = self.prompt(reference)
+        if "@" in reference:
+            self._refuse_reaching(template)
+        own = template.model.id
+        for model in models or ([own] if own else []):
             if model not in allowed:
                 what = f"'{model}' is named by no prompt or suite of this project"
                 raise UsageError(f"{what}; try one of {', '.join(allowed) or 'none'}")
@@ -132,16 +185,21 @@ def _suite(reference: str, inputs: dict[str, JSON], model: str | None) -> Suite:
 
 def refuse_paths(template: PromptTemplate, inputs: dict[str, JSON]) -> None:
     """A prompt's image may be a path; one that comes with a request never is."""
-    shown = [
-        part.image
-        for message in template.messages
-        if not isinstance(message.content, str)
-        for part in message.content
-        if part.image is not None and "{" in part.image
-    ]
+    shown = [image for image in _images(template) if "{" in image]
     for name, value in inputs.items():
         used = any(name in image for image in shown)
         if used and not (isinstance(value, str) and value.startswith(_OPEN)):
             raise UsageError(f"the image '{name}' must be an address or a data: URI, not a path")
     if shown and template.inputs and any("{%" in image for image in shown):
         raise UsageError("the images of this prompt are computed; try it on the command line")
+
+
+def _images(template: PromptTemplate) -> list[str]:
+    """The images of its messages as they are written."""
+    return [
+        part.image
+        for message in template.messages
+        if not isinstance(message.content, str)
+        for part in message.content
+        if part.image is not None
+    ]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from p2re_eval.server.access import Access
 from p2re_eval.server.api import ROUTERS, otlp
 from p2re_eval.server.backend import Backend
+from p2re_eval.server.freshness import FROM_RECORD
 from p2re_eval.server.problems import ApiProblem, Problem
 from p2re_eval.store import Store
 
@@ -68,5 +69,7 @@ def _guard(access: Access) -> Callable[[Request], Awaitable[None]]:
 def _giving(backend: Backend) -> Callable[[Request], Awaitable[None]]:
     async def give(request: Request) -> None:
         request.state.p2re = backend
+        if getattr(request.state, FROM_RECORD, False):
+            backend.freshness.before(request)
 
     return give

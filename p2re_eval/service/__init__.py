@@ -12,6 +12,7 @@ from p2re_eval.service.contracts import (
     VersionDetail,
 )
 from p2re_eval.service.evaluations import Feedback
+from p2re_eval.service.judging import JudgeAgreement
 from p2re_eval.service.service import Service
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ArtifactKind",
     "ExperimentDetail",
     "Feedback",
+    "JudgeAgreement",
     "Page",
     "Service",
     "SessionDetail",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from itertools import combinations
 
 from p2re_eval.records import Record
+from p2re_eval.stats import cohen_kappa
 
 
 class Agreement(Record):
@@ -49,25 +50,10 @@ def agreements(
                     second=second,
                     traces=len(both),
                     agreed=agreed,
-                    kappa=cohen_kappa(pairs),
+                    kappa=cohen_kappa([a for a, _ in pairs], [b for _, b in pairs]),
                 )
             )
     return tuple(sorted(found, key=lambda one: -one.traces))
-
-
-def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Agreement of two raters corrected for chance: 1 is full, 0 is what chance gives.
-
-    None when there is nothing to rate or chance leaves no room. Source: Cohen, "A Coefficient of
-    Agreement for Nominal Scales", Educational and Psychological Measurement 20 (1960).
-    """
-    if not pairs:
-        return None
-    n = len(pairs)
-    observed = sum(a == b for a, b in pairs) / n
-    firsts, seconds = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    chance = sum(count * seconds[word] for word, count in firsts.items()) / (n * n)
-    return None if chance == 1 else (observed - chance) / (1 - chance)
 
 
 def _word(value: float | None, label: str | None, passed: int | None) -> str | None:

@@ -8,6 +8,7 @@ from p2re_eval.interfaces import Clock
 from p2re_eval.records import Evaluation, Record, Score
 from p2re_eval.service.agreement import Agreement, agreements
 from p2re_eval.service.contracts import Page, cursor_number, page_size
+from p2re_eval.service.judging import JudgeAgreement, judges_against_people
 from p2re_eval.store import Store, evaluation_queries
 from p2re_eval.store.evaluation_queries import EvaluationFilter, PastEvaluation
 
@@ -107,3 +108,26 @@ class Evaluations:
             lambda connection: evaluation_queries.human_judgements(connection, name)
         )
         return agreements(rows)
+
+    def judges(
+        self, name: str | None = None, *, people: str | None = None, threshold: float | None = None
+    ) -> tuple[JudgeAgreement, ...]:
+        """Every version of a judge against people, the largest first: every model that judges, or
+        the scorer ``name`` whatever it is made of. ``people`` is the name under which people spoke
+        (the judge's own, else ``feedback``); ``threshold`` the value from which the judge passes.
+        """
+        rows = self._store.read(
+            lambda connection: evaluation_queries.judged_by_people(connection, name)
+        )
+        found = judges_against_people(rows, people=people, threshold=threshold)
+        odd = {each.trace_id for one in found for each in one.disagreements}
+        texts = self._store.read(lambda connection: evaluation_queries.previews(connection, odd))
+        return tuple(_with_texts(one, texts) for one in found)
+
+
+def _with_texts(one: JudgeAgreement, texts: dict[str, tuple[str, str]]) -> JudgeAgreement:
+    shown = []
+    for each in one.disagreements:
+        asked, answered = texts.get(each.trace_id, ("", ""))
+        shown.append(each.model_copy(update={"input_preview": asked, "output_preview": answered}))
+    return one.model_copy(update={"disagreements": tuple(shown)})

@@ -7,6 +7,33 @@ from p2re_eval.records import PromptTemplate
 from p2re_eval.service.contracts import Page, VersionDetail, cursor_number, page_size
 from p2re_eval.store import Store, prompt_queries
 from p2re_eval.store.prompt_queries import LabelMove, TemplateRow, VersionRow
+from p2re_eval.store.stat_queries import ScoreRow, StatsReport, StatsRow
+
+
+class MeasuredVersion(VersionRow):
+    """A version and what it came to, over all sources; ``used`` is None where it never ran."""
+
+    used: StatsRow | None = None
+    scores: tuple[ScoreRow, ...] = ()
+    checks_passed: float | None = None
+
+
+def measured(versions: Page[VersionRow], report: StatsReport) -> Page[MeasuredVersion]:
+    """Versions with their share of statistics that were counted by version."""
+    used = {row.key["version"]: row for row in report.rows}
+    found = []
+    for row in versions.items:
+        scores = tuple(one for one in report.scores if one.key["version"] == row.version)
+        decided = sum(one.passed + one.failed for one in scores)
+        found.append(
+            MeasuredVersion(
+                **row.model_dump(),
+                used=used.get(row.version),
+                scores=scores,
+                checks_passed=sum(one.passed for one in scores) / decided if decided else None,
+            )
+        )
+    return Page(items=tuple(found), next_cursor=versions.next_cursor, note=versions.note)
 
 
 class Prompts:

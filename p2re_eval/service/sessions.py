@@ -54,7 +54,10 @@ class Sessions:
 
         Raises NoSuchRecord, StoreError (ambiguous).
         """
-        whole = self.get(session_id).session.session_id
+        path = self._store.path
+        whole = self._store.read(
+            lambda connection: session_queries.whole_id(connection, session_id, path)
+        )
         size, (number, after) = page_size(limit), _place(cursor)
         places = self._store.read(
             lambda connection: session_queries.turns(connection, whole, limit=size, after=after)

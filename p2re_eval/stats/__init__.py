@@ -6,7 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from p2re_eval.stats.agreement import Agreement, cohen_kappa, judge_agreement
+    from p2re_eval.stats.agreement import (
+        Agreement,
+        cohen_kappa,
+        judge_agreement,
+        kappa_interval,
+    )
     from p2re_eval.stats.bootstrap import (
         RESAMPLES,
         bca_interval,
@@ -42,6 +47,7 @@ _HOMES = {
         "Agreement",
         "cohen_kappa",
         "judge_agreement",
+        "kappa_interval",
     ),
     "p2re_eval.stats.bootstrap": (
         "RESAMPLES",
@@ -107,6 +113,7 @@ __all__ = [
     "flip_interval",
     "holm",
     "judge_agreement",
+    "kappa_interval",
     "mcnemar",
     "mcnemar_one_sided",
     "mean",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.records import Evaluation, EvaluationKind, Record
@@ -110,3 +113,44 @@ def human_judgements(
         (name,),
     )
     return [tuple(row) for row in rows]
+
+
+class JudgementRow(NamedTuple):
+    """What was said of a trace, by a person (``identifier``) or a scorer."""
+
+    trace_id: str
+    name: str
+    kind: EvaluationKind
+    identifier: str
+    scorer: str
+    scorer_version: str
+    value: float | None
+    passed: int | None
+    explanation: str | None
+
+
+def judged_by_people(connection: sqlite3.Connection, name: str | None = None) -> list[JudgementRow]:
+    """Every judgement of the traces that a person judged, in the order of saying.
+
+    Of those that are no person's only the evaluation ``name``, or every model's.
+    """
+    judges = "e.kind = 'LLM'" if name is None else "e.kind != 'HUMAN' AND e.name = :name"
+    rows = connection.execute(
+        f"SELECT e.{', e.'.join(JudgementRow._fields)} FROM evaluations e "  # noqa: S608 - our own
+        "WHERE e.trace_id IN (SELECT trace_id FROM evaluations WHERE kind = 'HUMAN') "
+        f"AND e.fault IS NULL AND (e.kind = 'HUMAN' OR {judges}) ORDER BY e.id",
+        {"name": name},
+    )
+    return [JudgementRow(*row) for row in rows]
+
+
+def previews(
+    connection: sqlite3.Connection, trace_ids: Iterable[str]
+) -> dict[str, tuple[str, str]]:
+    """What was asked and answered in short, of those traces that are still there."""
+    rows = connection.execute(
+        "SELECT t.trace_id, t.input_preview, t.output_preview FROM json_each(?) j "
+        "JOIN traces t ON t.trace_id = j.value",
+        (json.dumps(list(trace_ids)),),
+    )
+    return {row[0]: (row[1] or "", row[2] or "") for row in rows}

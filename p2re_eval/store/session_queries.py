@@ -72,6 +72,27 @@ def read_session(
 
     Raises NoSuchRecord, and StoreError when more than one begins so.
     """
+    row = _find(connection, session_id, path)
+    session = Session(
+        session_id=row["session_id"],
+        started_ns=row["started_ns"],
+        name=row["name"],
+        user=row["user"],
+        metadata=json_of(row["metadata"], {}),
+    )
+    totals = connection.execute(f"{_TOTALS} WHERE s.id = ? GROUP BY s.id", (row["id"],)).fetchone()
+    return session, SessionRow(**dict(totals))
+
+
+def whole_id(connection: sqlite3.Connection, session_id: str, path: Path) -> str:
+    """The id that begins so, without the totals, which a long session takes long to add up.
+
+    Raises as ``read_session`` does.
+    """
+    return str(_find(connection, session_id, path)["session_id"])
+
+
+def _find(connection: sqlite3.Connection, session_id: str, path: Path) -> sqlite3.Row:
     rows = connection.execute(
         "SELECT * FROM sessions WHERE session_id = ? OR (session_id > ? AND session_id < ?) "
         "ORDER BY session_id LIMIT 2",
@@ -83,16 +104,8 @@ def read_session(
     if len(rows) > 1 and rows[0]["session_id"] != session_id:
         what = f"{path}: '{session_id}' begins more than one session; give more of it"
         raise StoreError(what, path=path)
-    row = rows[0]
-    session = Session(
-        session_id=row["session_id"],
-        started_ns=row["started_ns"],
-        name=row["name"],
-        user=row["user"],
-        metadata=json_of(row["metadata"], {}),
-    )
-    totals = connection.execute(f"{_TOTALS} WHERE s.id = ? GROUP BY s.id", (row["id"],)).fetchone()
-    return session, SessionRow(**dict(totals))
+    found: sqlite3.Row = rows[0]
+    return found
 
 
 def turns(

@@ -61,6 +61,13 @@ def read_tree(connection: sqlite3.Connection, beginning: str, path: Path) -> Spa
     return _columns(trace["trace_id"], spans)
 
 
+def tree_of(trace: Trace) -> SpanTree:
+    """The tree of a trace in hand."""
+    spans = [_facts(span) for span in trace.spans if span.span_id != trace.span_id]
+    root = (trace.span_id, None, trace.name, trace.kind, trace.status, trace.start_ns, trace.end_ns)
+    return _columns(trace.trace_id, [root, *sorted(spans, key=_start)])
+
+
 def read_span(connection: sqlite3.Connection, beginning: str, span_id: str, path: Path) -> Span:
     """One span, whole. Raises NoSuchRecord, StoreError (ambiguous)."""
     trace = trace_queries.trace_row(connection, beginning, path)
@@ -90,6 +97,11 @@ def find_spans(
 
 
 _Span: TypeAlias = tuple[str, str | None, str, str, str, int, int | None]
+
+
+def _facts(span: Span) -> _Span:
+    facts = span.name, span.kind, span.status, span.start_ns, span.end_ns
+    return (span.span_id, span.parent_id, *facts)
 
 
 def _start(span: _Span) -> int:

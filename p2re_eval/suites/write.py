@@ -50,6 +50,10 @@ def case_entry(case: Case) -> dict[str, JSON]:
         entry["cluster"] = case.cluster
     if case.metadata:
         entry["metadata"] = dict(case.metadata)
+    if case.scorers:
+        entry["scorers"] = [scorer_entry(spec) for spec in case.scorers]
+    if case.threshold is not None:
+        entry["threshold"] = case.threshold
     return entry
 
 

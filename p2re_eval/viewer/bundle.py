@@ -12,37 +12,72 @@ from functools import cache
 from pathlib import Path
 
 FILES = Path(__file__).parent / "static"
-_MODULES = ("dom", "format", "text", "diff", "chat", "copy", "judge", "template", "tree", "style")
+_MODULES = (
+    "dom",
+    "format",
+    "text",
+    "diff",
+    "difference",
+    "chat",
+    "copy",
+    "judge",
+    "template",
+    "tree",
+    "style",
+)
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILINE)
 _NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
-_LOOK = "\n:root{color-scheme:light dark}body{margin:0}p2re-trace{height:100vh}\n"
+_LOOK = (
+    "\n:root{color-scheme:light dark}body{margin:0;background:Canvas}p2re-trace{height:100vh}"
+    "p2re-trace:not(:defined){display:block;height:auto;padding:.6em 1em;font:14px/1.5 sans-serif}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.2em 0 .8em}\n"
+)
+_NOTES = re.compile(r"^\s*//.*\n|^\s*/\*\*.*\*/\n|^[ \t]+", re.MULTILINE)
 
 
 @cache
 def bundle() -> str:
     """All of it as one classic script: it defines ``<p2re-trace>`` and needs nothing else."""
-    parts = ["'use strict'; (() => {"]
-    for module in _MODULES:
-        text = (FILES / f"{module}.js").read_text(encoding="utf-8")
+    return f"'use strict'; (() => {{\n{_parts()}\n}})();"
+
+
+def module(text: str) -> str:
+    """A module of somebody else's that uses the viewer's names, with all of it in one."""
+    return f"{_parts()}\n{_plain(text)}"
+
+
+@cache
+def _parts() -> str:
+    parts = []
+    for name in _MODULES:
+        text = (FILES / f"{name}.js").read_text(encoding="utf-8")
         names = ", ".join(_NAMES.findall(text))
         parts.append(
             f"const {{ {names} }} = (() => {{\n{_plain(text)}\nreturn {{ {names} }};\n}})();"
         )
     parts.append(_plain((FILES / "trace.js").read_text(encoding="utf-8")))
-    parts.append("})();")
     return "\n".join(parts)
 
 
 def _plain(text: str) -> str:
-    return _EXPORT.sub("", _IMPORT.sub("", text))
+    """Without what only modules and readers need: a page of a notebook holds it many times."""
+    return _NOTES.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
 
 
-def trace_page(head_json: str, *, title: str, spans: Mapping[str, str], tree_json: str) -> str:
+def trace_page(
+    head_json: str,
+    *,
+    title: str,
+    spans: Mapping[str, str],
+    tree_json: str,
+    without_scripts: str = "",
+) -> str:
     """One HTML file that holds a trace and the viewer: no server, no network.
 
     ``head_json`` is what the API gives as a trace, ``tree_json`` its tree, ``spans`` each span's
     JSON by id. What the trace says cannot leave its quotes: ``<`` is written as an escape.
+    ``without_scripts`` is the HTML that is seen where scripts do not run.
     """
     found = ",".join(f"{_quoted(name)}:{_safe(body)}" for name, body in spans.items())
     script = (
@@ -61,7 +96,7 @@ def trace_page(head_json: str, *, title: str, spans: Mapping[str, str], tree_jso
         '<meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(title)}</title>"
         f"<style>{_LOOK}</style>"
-        f"</head><body><p2re-trace></p2re-trace><script>{code}</script>"
+        f"</head><body><p2re-trace>{without_scripts}</p2re-trace><script>{code}</script>"
         f"<script>{script}</script></body></html>\n"
     )
 

@@ -1,7 +1,8 @@
 """Twenty users at once on a database of many traces: what each kind of page costs them.
 
-``python tests/benchmarks/server_load.py [TRACES] [SECONDS] [USERS]``: every user asks without a
-pause, so these are the latencies of a busy server, not of a quiet one (``users`` 1 gives those).
+``python tests/benchmarks/server_load.py [TRACES] [SECONDS] [USERS] [DB]``: every user asks without
+a pause, so these are the latencies of a busy server, not of a quiet one (one user is measured
+first). ``DB`` is kept and used again: filling a million takes minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MODELS = [("openai", "gpt-5-mini"), ("anthropic", "claude-haiku-4.5"), ("local",
 WORDS = ["refund", "invoice", "parcel", "password", "card", "order"]
 WORDS += ["charge", "account", "late", "broken", "again", "please"]
 MOMENT = 1_700_000_000_000_000_000
+MONTH_NS = 30 * 86_400 * 1_000_000_000
 
 
 def fill(db: Path, traces: int) -> float:
@@ -36,7 +38,7 @@ def fill(db: Path, traces: int) -> float:
         for number in range(1, traces + 1):
             provider, model = luck.choice(MODELS)
             said = " ".join(luck.choices(WORDS, k=12))
-            start = MOMENT + number * 20_000_000
+            start = MOMENT + number * (MONTH_NS // traces)
             trace = Trace(
                 trace_id=f"{number:032x}",
                 span_id=f"{number:016x}",
@@ -93,11 +95,12 @@ def user(port: int, traces: int, until: float, number: int, took: dict[str, list
     line.close()
 
 
-def main(traces: str = "100000", seconds: str = "10", users: str = "20") -> None:
+def main(traces: str = "100000", seconds: str = "10", users: str = "20", kept: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder:
-        db = Path(folder) / "p2re.db"
-        filled = fill(db, int(traces))
-        print(f"{int(traces):,} traces recorded in {filled:.0f} s, {db.stat().st_size >> 20} MB")
+        db = Path(kept or f"{folder}/p2re.db").absolute()
+        if not db.exists():
+            filled = fill(db, int(traces))
+            print(f"{int(traces):,} recorded in {filled:.0f} s, {db.stat().st_size >> 20} MB")
         p2re = Path(sys.executable).with_name("p2re")
         command = [p2re, "serve", "--db", db, "--port", "0", "--read-only", "--root", folder]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

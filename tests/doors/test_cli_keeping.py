@@ -11,9 +11,11 @@ from click.testing import CliRunner, Result
 from p2re_eval.cli import main
 from p2re_eval.records import (
     Completion,
+    Evaluation,
     Message,
     ModelSettings,
     RenderedPrompt,
+    Score,
     Trace,
     Usage,
 )
@@ -169,6 +171,40 @@ def test_feedback_is_given_listed_and_compared(db: Path) -> None:
     assert pair == ["ann", "bob", "1", "100", "%", "-"]
     none = p2re("feedback", "agreement", "mood", "--db", db).output
     assert none == "no two people have judged 'mood' of the same trace yet\n"
+
+
+def test_a_judge_is_held_against_people(db: Path) -> None:
+    """Agreement with its interval, which way they differ, and where."""
+    assert (
+        "no person has judged a trace that a judge judged"
+        in p2re("feedback", "judges", "--db", db).output
+    )
+    with open_store(db) as store:
+        store.save_evaluations(
+            [
+                Evaluation(
+                    evaluation_id="e1",
+                    trace_id=FIRST,
+                    name="polite",
+                    scorer="llm_judge",
+                    scorer_version="0123456789",
+                    kind="LLM",
+                    score=Score(value=0.9, passed=True, explanation="fine"),
+                )
+            ]
+        ).result()
+    p2re("feedback", "give", FIRST, "--failed", "--by", "ann", "--note", "rude", "--db", db)
+    shown = p2re("feedback", "judges", "--db", db).output
+    assert shown.splitlines() == [
+        "polite (llm_judge 01234567) against people's 'feedback'",
+        "  agree on 0 % of 1 trace (0 % to 79.3 %)",
+        "  kappa 0.00",
+        "  the judge passes what people fail: 1",
+        "  the judge fails what people pass: 0",
+        f"  trace:{FIRST}  judge passes  rude",
+    ]
+    [one] = json.loads(p2re("feedback", "judges", "polite", "--json", "--db", db).output)
+    assert one["disagreements"][0]["people_why"] == "rude"
 
 
 def test_an_address_opens(db: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from p2re_eval.errors import DefinitionErrors, ProviderError, UsageError
-from p2re_eval.notebook import StoredExperiment, Workbench, evaluate, start_evaluation
-from p2re_eval.records import Case
+from p2re_eval.notebook import StoredExperiment, Workbench, evaluate, experiment, start_evaluation
+from p2re_eval.records import Case, Suite
 from p2re_eval.scorers import contains, equals
 from p2re_eval.store import open_store
 from p2re_eval.suites.load import load_suite
@@ -164,6 +164,57 @@ def test_an_experiment_becomes_a_suite_file_that_loads(bench: Workbench, tmp_pat
     assert suite.scorers[0].options == {"ignore_case": True}
     with pytest.raises(UsageError, match=r"tickets\.yaml is there already"):
         experiment.to_suite(path)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_becomes_a_suite_file_and_comes_back_the_same(
+    bench: Workbench, tmp_path: Path, library: str
+) -> None:
+    """Frame, suite, experiment, file, suite: inputs, expected, ids and tags are what they were;
+    another kernel may write it, and the path begins at the project's folder."""
+    frame = pytest.importorskip(library).DataFrame(
+        {
+            "number": [7, 8],
+            "text": ["I was charged\ntwice: 100 %", "null"],
+            "team": ["billing", "I do not know"],
+            "tags": ["money; angry", None],
+        }
+    )
+    suite = Suite.from_dataframe(
+        frame, inputs={"ticket": "text"}, expected="team", id="number", tags="tags"
+    )
+    made = evaluate("route", suite, ["equals", lambda completion, case: True], at=bench)
+    assert [r.outcome for r in made.results] == ["passed", "passed"]
+    path = experiment(made.id[:12], at=bench).to_suite("suites/frame.yaml")
+    assert path == tmp_path / "suites/frame.yaml"
+    assert "# The scorer '<lambda>' was a function of a notebook" in path.read_text()
+    back = load_suite(path, root=tmp_path)
+    kept = {"id", "inputs", "expected", "tags"}
+    assert [case.model_dump(include=kept) for case in back.cases] == [
+        case.model_dump(include=kept) for case in suite.cases
+    ]
+    assert back.cases[0].model_dump(include=kept) == {
+        "id": "7",
+        "inputs": {"ticket": "I was charged\ntwice: 100 %"},
+        "expected": "billing",
+        "tags": ("money", "angry"),
+    }
+
+
+def test_a_suite_of_a_file_is_evaluated_with_its_own_scorers(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    """As `pytest --p2re` would; those of the call come on top."""
+    cases = "[{inputs: {ticket: charged}, expected: x}]"
+    text = f"prompt: route\nscorers: [equals]\ncases: {cases}\n"
+    (tmp_path / "tickets.yaml").write_text(text)
+    suite = load_suite(tmp_path / "tickets.yaml", root=tmp_path)
+    made = evaluate("route", suite, [{"contains": "bill"}], at=bench)
+    (result,) = made.results
+    assert {one.name: one.score.passed for one in result.evaluations} == {
+        "contains": True,
+        "equals": False,
+    }
 
 
 def test_html_of_an_experiment_escapes_what_a_model_said(bench: Workbench) -> None:

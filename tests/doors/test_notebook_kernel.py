@@ -83,7 +83,7 @@ def test_a_person_works_from_an_idea_to_a_suite(kernel: Kernel, tmp_path: Path) 
     )
     html = drawn(kernel.run(source))
     assert "I was &lt;i&gt;charged&lt;/i&gt; twice" in html
-    assert ">billing</div>" in html
+    assert ">billing</pre>" in html
     html = drawn(kernel.run("%%prompt plain --model scripted/echo\nHello {{ ticket }}!"))
     assert "Hello I was &lt;i&gt;charged" in html
     outputs = kernel.run("from p2re_eval import run\nrun('rout', ticket='x')")

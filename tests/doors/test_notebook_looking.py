@@ -9,7 +9,6 @@ import pytest
 
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook import Traces, Workbench, annotate, evaluate, experiment, view
-from p2re_eval.notebook.plots import reliability_chart
 from p2re_eval.store.expression import ExpressionError
 
 PROMPT = """\
@@ -63,7 +62,7 @@ def test_traces_are_searched_as_on_the_command_line(bench: Workbench) -> None:
 def test_a_trace_is_shown_in_the_viewer_that_can_reach_nothing(bench: Workbench) -> None:
     """A sandboxed frame with the component inside; the messages as text beside it."""
     answer = bench.run("route", ticket="charged </iframe><script>alert(1)</script>")
-    html = view(answer, at=bench)._repr_html_()
+    html = view(answer, at=bench)._repr_mimebundle_()["text/html"]
     assert 'sandbox="allow-scripts"' in html
     assert "p2re-trace" in html
     assert html.count("</iframe>") == 1
@@ -119,12 +118,3 @@ def test_an_unknown_plot_is_refused_with_what_there_is(bench: Workbench) -> None
     made = evaluate("route", CASES, ["equals"], at=bench)
     with pytest.raises(UsageError, match=r"no plot is called 'score'; did you mean 'scores'\?"):
         made.plot("score")
-
-
-def test_reliability_is_how_often_people_agree_with_a_judge() -> None:
-    """Judgements in bins of a fifth; 1.0 belongs to the last."""
-    chart = reliability_chart([(1.0, True), (0.9, False), (0.1, False)]).to_dict()
-    assert chart["data"]["values"] == [
-        {"judge": 0.1, "people": 0.0, "answers": 1},
-        {"judge": 0.9, "people": 0.5, "answers": 2},
-    ]

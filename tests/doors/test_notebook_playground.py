@@ -9,7 +9,7 @@ import pytest
 
 from p2re_eval.errors import DefinitionErrors, UsageError
 from p2re_eval.notebook import Playground, Workbench
-from p2re_eval.notebook.widgets import _Form
+from p2re_eval.notebook.widgets import PlaygroundForm
 from p2re_eval.suites.load import load_suite
 
 PROMPT = """\
@@ -95,24 +95,24 @@ def test_a_new_version_is_looked_at_before_it_is_written(bench: Workbench, tmp_p
 
 def test_the_form_runs_and_saves_what_was_filled_in(bench: Workbench, tmp_path: Path) -> None:
     """A field an input, of its type; the answer and the file are shown, and mistakes as text."""
-    form = _Form(Playground("route", at=bench))
-    assert {name: type(field).__name__ for name, field in form._fields.items()} == {
+    form = PlaygroundForm(Playground("route", at=bench))
+    assert {name: type(field.widget).__name__ for name, field in form.fields.items()} == {
         "ticket": "Textarea",
         "tone": "Dropdown",
         "most": "Text",
         "teams": "Textarea",
     }
     buttons = {box.description: box for box in _all(form.whole) if hasattr(box, "button_style")}
-    form._fields["ticket"].value = "Hello"
-    form._fields["most"].value = "many"
+    form.fields["ticket"].widget.value = "Hello"
+    form.fields["most"].widget.value = "many"
     buttons["Run"].click()
-    assert "takes an integer, not" in form._said.value
-    form._fields["most"].value = "7"
-    form._fields["teams"].value = '["a", "b"]'
+    assert "takes an integer, not" in form.said.value
+    form.fields["most"].widget.value = "7"
+    form.fields["teams"].widget.value = '["a", "b"]'
     buttons["Run"].click()
-    assert "Hello short 8 a-b" in form._answers.children[0].children[0].value
+    assert "Hello short 8 a-b" in form.answers.children[0].value
     buttons["Save as a case"].click()
-    assert "suites/saved/route.yaml" in form._said.value
+    assert "suites/saved/route.yaml" in form.said.value
     assert load_suite(tmp_path / "suites/saved/route.yaml", root=tmp_path).cases[0].inputs == {
         "ticket": "Hello",
         "tone": "short",

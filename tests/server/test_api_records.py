@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from p2re_eval.records import Experiment, Result
+from p2re_eval.records import Experiment, GateVerdict, Result
 from p2re_eval.store import Mark
 
 
@@ -16,7 +17,9 @@ def experiments(store: Any, record: Any) -> tuple[str, str]:
     found = []
     for number, outcome in enumerate(("passed", "failed")):
         name = f"{number}" * 32
-        started = Experiment(experiment_id=name, name="nightly", started_ns=number)
+        started = Experiment(
+            experiment_id=name, name="nightly", started_ns=number, suites=("suites/a.yaml",)
+        )
         store.start_experiment(started)
         trace = record.trace(experiment_id=name)
         evaluation = record.evaluation(trace, passed=outcome == "passed")
@@ -55,6 +58,23 @@ def test_prompt_versions_labels_and_diffs(served: Any, record: Any) -> None:
     gone = served.ask("DELETE", "/api/p2re/prompts/route/labels/production")
     assert gone.status == 204
     assert served.get("/prompts/route/versions/production").status == 404
+
+
+def test_versions_carry_what_they_came_to(served: Any, record: Any) -> None:
+    old, new = record.version("Hello"), record.version("Hello again")
+    for passed in (True, False):
+        trace = record.trace(prompt={"version": old.version})
+        record.evaluation(trace, passed=passed)
+    record.trace(None, prompt={"version": old.version}, source="replay")
+    second, first = served.get("/prompts/route/versions").json["items"]
+    assert (second["version"], second["used"], second["checks_passed"]) == (new.version, None, None)
+    used = first["used"]
+    assert (used["traces"], used["errors"], used["priced"], used["cost_usd"]) == (3, 1, 2, 0.002)
+    assert used["p50_ns"] == pytest.approx(250_000_000, rel=0.02)
+    assert first["checks_passed"] == 0.5
+    assert [(one["name"], one["passed"], one["failed"]) for one in first["scores"]] == [
+        ("equals", 1, 1)
+    ]
 
 
 def test_a_label_that_reads_like_a_version_is_refused(served: Any, record: Any) -> None:
@@ -109,6 +129,23 @@ def test_feedback_that_says_nothing_is_refused(served: Any, record: Any, said: A
     body = {"trace_id": record.trace().trace_id, **said}
     assert served.post("/evaluations/feedback", body).status == 422
     assert served.get("/evaluations").json["items"] == []
+
+
+def test_judges_are_held_against_people(served: Any, record: Any) -> None:
+    for good in (True, True, False):
+        trace_id = record.trace().trace_id
+        said = {"trace_id": trace_id, "name": "polite", "kind": "LLM", "scorer": "llm_judge"}
+        served.post("/evaluations", {**said, "value": 0.8, "explanation": "fine"})
+        served.post("/evaluations/feedback", {"trace_id": trace_id, "passed": good})
+    (found,) = served.get("/evaluations/agreement/judges").json["judges"]
+    assert (found["name"], found["scorer"], found["people"]) == ("polite", "llm_judge", "feedback")
+    assert found["figures"]["agreement"]["n"] == 3
+    assert found["figures"]["kappa"] == 0.0
+    assert found["confusion"] == {"both_pass": 2, "both_fail": 0, "only_judge": 1, "only_people": 0}
+    (odd,) = found["disagreements"]
+    assert (odd["trace_id"], odd["judge_why"], odd["people"]) == (trace_id, "fine", ["me"])
+    (stricter,) = served.get("/evaluations/agreement/judges?threshold=0.9").json["judges"]
+    assert stricter["confusion"]["only_people"] == 2
 
 
 def test_evaluations_made_elsewhere_are_recorded(served: Any, record: Any) -> None:
@@ -221,3 +258,51 @@ def test_an_ab_experiment_that_cannot_compare_is_refused(served: Any, wrong: Any
     answer = served.post("/experiments/online", body)
     assert answer.status == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_gates_are_decided_again(served: Any, experiments: tuple[str, str]) -> None:
+    """Without a run: on what is recorded, with gates of one's own."""
+    before, after = experiments
+    asked = f"/experiments/{after}/gates?gate={quote('pass_rate >= 0.9')}"
+    found = served.get(f"{asked}&gate={quote('error_rate <= 0')}").json
+    assert (found["taken_from"], found["baseline"]) == ("given", None)
+    assert [(one["gate"], one["suite"], one["passed"]) for one in found["verdicts"]] == [
+        ("pass_rate >= 0.9", "suites/a.yaml", False),
+        ("error_rate <= 0", "suites/a.yaml", True),
+    ]
+    (alone,) = served.get(f"/experiments/{after}/gates?gate=no_regression").json["verdicts"]
+    assert (alone["passed"], "choose a baseline" in alone["explanation"]) == (None, True)
+    against = served.get(f"/experiments/{after}/gates?gate=no_regression&baseline={before}").json
+    assert against["baseline"]["experiment_id"] == before
+    (verdict,) = against["verdicts"]
+    assert verdict["judgement"] == "insufficient data"
+    mistake = served.get(f"/experiments/{after}/gates?gate=pass_rat")
+    assert (mistake.status, "did you mean" in mistake.json["detail"]) == (422, True)
+
+
+def test_a_baseline_of_a_request_is_never_a_file(served: Any, experiments: tuple[str, str]) -> None:
+    for name in ("/etc/passwd", "../x.jsonl"):
+        answer = served.get(f"/experiments/{experiments[1]}/gates?baseline={quote(name, safe='')}")
+        assert (answer.status, "is an experiment here" in answer.json["detail"]) == (422, True)
+
+
+def test_the_gates_of_old_and_of_the_suite_files(
+    serve: Any, store: Any, experiments: tuple[str, str], tmp_path: Any
+) -> None:
+    """The suite's gates as they are now go before those of the day it ran."""
+    verdict = GateVerdict(
+        gate="pass_rate >= 0.5", suite="suites/a.yaml", passed=False, explanation="x"
+    )
+    recorded = store.read_experiment(experiments[1])
+    store.finish_experiment(recorded.model_copy(update={"verdicts": (verdict,)}))
+    path = f"/experiments/{experiments[1]}/gates"
+    then = serve().get(path).json
+    assert (then["taken_from"], then["verdicts"][0]["gate"]) == ("experiment", "pass_rate >= 0.5")
+    for folder in ("prompts", "suites"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "prompts" / "route.yaml").write_text('prompt: "Hi"\n')
+    suite = "prompt: route\nscorers: [not_empty]\ngates: [pass_rate >= 0]\ncases: [{id: charge}]\n"
+    (tmp_path / "suites" / "a.yaml").write_text(suite)
+    now = serve(root=tmp_path).get(path).json
+    assert (now["taken_from"], now["verdicts"][0]["gate"]) == ("suites", "pass_rate >= 0")
+    assert now["verdicts"][0]["passed"] is True

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from p2re_eval.records import Session
+from p2re_eval.store import open_store
+
 
 def ids(answer: Any) -> list[str]:
     return [item["row"]["trace_id"] for item in answer.json["items"]]
@@ -164,6 +167,39 @@ def test_polling_an_unchanged_trace_costs_a_304(served: Any, record: Any) -> Non
     assert served.get(path, If_None_Match=first.headers["etag"]).status == 200
 
 
+def test_polling_notices_what_any_process_wrote(served: Any, record: Any) -> None:
+    """The tag of a list stands for the state of the file, and for what was answered in it."""
+    record.trace()
+    first = served.get("/traces")
+    tag = first.headers["etag"]
+    kept = served.get("/traces")
+    assert (kept.json, kept.headers["etag"]) == (first.json, tag)
+    assert served.get("/traces", If_None_Match=tag).status == 304
+    with open_store(served.store.path) as other:
+        other.start_session(Session(session_id="chat", started_ns=1)).result()
+    same = served.get("/traces", If_None_Match=tag)  # written elsewhere, but not to this list
+    assert (same.status, same.headers["etag"] != tag) == (304, True)
+    record.trace()
+    changed = served.get("/traces", If_None_Match=same.headers["etag"])
+    assert (changed.status, len(changed.json["items"])) == (200, 2)
+
+
+def test_a_kept_answer_is_refused_like_any_other(serve: Any, record: Any) -> None:
+    """Who may not ask hears nothing, however often others did."""
+    record.trace()
+    served = serve(token="secret-token")
+    first = served.get("/traces", Authorization="Bearer secret-token")
+    assert first.status == 200
+    assert served.get("/traces", If_None_Match=first.headers["etag"]).status == 401
+    assert served.get("/traces").status == 401
+
+
+def test_an_export_is_a_download_every_time(served: Any, record: Any) -> None:
+    path = f"/traces/{record.trace().trace_id}/export?form=json"
+    for _ in range(2):
+        assert "attachment" in served.get(path).headers["content-disposition"]
+
+
 def test_half_a_character_is_shown_as_an_escape(served: Any, record: Any) -> None:
     """Models cut emoji in two; that must not take the page away."""
     trace_id = record.trace("cut \ud83d here").trace_id
@@ -172,3 +208,17 @@ def test_half_a_character_is_shown_as_an_escape(served: Any, record: Any) -> Non
     assert b"\\ud83d" in head.body
     assert served.get(f"/traces/{trace_id}/export").status == 200
     assert served.get("/traces").status == 200
+
+
+def test_two_traces_are_compared(served: Any, record: Any) -> None:
+    before, after = record.trace("account"), record.trace("billing", asked="I was charged once.")
+    record.evaluation(before, passed=False)
+    record.evaluation(after, passed=True)
+    found = served.get(f"/traces/compare?a={before.trace_id}&b={after.trace_id}").json
+    assert (found["before"]["trace_id"], found["after"]["name"]) == (before.trace_id, "route")
+    assert [one["presence"] for one in found["messages"]] == ["same", "changed"]
+    assert found["answer"]["before"] == [{"text": "account", "changed": True}]
+    (equals,) = found["evaluations"]
+    assert (equals["name"], equals["flipped"]) == ("equals", True)
+    assert served.get(f"/traces/compare?a={before.trace_id}&b=ffff").status == 404
+    assert served.get(f"/traces/compare?a={before.trace_id}").status == 422

@@ -49,7 +49,12 @@ def fill(record: Any, store: Any) -> None:
     record.trace(None, model="local/tiny")
     record.agent(spans=12)
     for number, outcome in enumerate(("passed", "failed")):
-        experiment = Experiment(experiment_id=f"{number + 1}" * 32, name="nightly", started_ns=1)
+        experiment = Experiment(
+            experiment_id=f"{number + 1}" * 32,
+            name="nightly",
+            started_ns=1 + number,
+            suites=("suites/a.yaml",),
+        )
         store.start_experiment(experiment)
         trace = record.trace(outcome)
         result = Result(
@@ -172,16 +177,35 @@ def test_the_list_walks_and_opens_by_keyboard(world: Any, tab: Any) -> None:
     first = page.url
     keys.press("]")
     page.wait_for_url(lambda url: url != first)
-    for _ in range(60):  # the keys come with the trace, a moment after its address
-        keys.press("Escape")
-        page.wait_for_timeout(250)
-        if page.locator("a.tr").count():
-            break
+    keys.press("Escape")  # at once: its trace may still be on the way
     page.wait_for_selector("a.tr")
     assert page.url.endswith("/traces")
     keys.press("g")
     keys.press("a")
     page.wait_for_url("**/stats")
+
+
+def test_keys_work_before_what_they_are_for_has_come(world: Any, tab: Any) -> None:
+    """On a slow line: Escape leaves a trace that is loading; j walks the list once it is there."""
+    opened = tab(world)
+    page, held = opened.page, []
+    page.route("**/api/p2re/traces/*", lambda route: held.append(route))
+    page.goto(f"{world.origin}/traces/{1:032x}")
+    page.wait_for_selector("p2re-trace", state="attached")
+    while not held:
+        page.wait_for_timeout(20)
+    page.route("**/api/p2re/traces?*", lambda route: held.append(route))
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/traces")
+    while not any("/traces?" in route.request.url for route in held):
+        page.wait_for_timeout(20)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    for route in held:
+        route.continue_()
+    page.wait_for_selector("a.tr")
+    second = page.locator("a.tr").nth(1).get_attribute("data-id")
+    page.locator(f"a.tr[data-id='{second}']:focus").wait_for()
 
 
 def test_filters_and_searches_live_in_the_address(world: Any, tab: Any) -> None:
@@ -350,6 +374,32 @@ def test_a_matrix_filters_by_outcome(world: Any, tab: Any) -> None:
     assert "outcome=failed" in page.url
     assert page.locator(".matrix tbody tr").count() == 1
     assert page.get_by_text("not met").is_visible()
+
+
+def test_gates_are_decided_again_on_the_page(world: Any, tab: Any) -> None:
+    """With gates of one's own, and against an earlier experiment."""
+    page = tab(world).open(f"/experiments/{'2' * 32}", ".matrix")
+    page.get_by_text("Decide gates again").click()
+    page.get_by_label("Gates, one a line").fill("pass_rate >= 0.9\nno_regression")
+    page.get_by_label("Baseline").select_option("1" * 32)
+    page.get_by_role("button", name="Decide").click()
+    page.get_by_text("1 of 2 not met").wait_for()
+    page.get_by_role("region", name="Gates now").get_by_text("insufficient data").wait_for()
+    page.get_by_label("Gates, one a line").fill("pass_rat >= 1")
+    page.get_by_role("button", name="Decide").click()
+    page.get_by_text("unknown").first.wait_for()
+    page.get_by_role("button", name="Compare case by case").click()
+    page.wait_for_url(f"**/experiments/{'1' * 32}/{'2' * 32}")
+
+
+def test_a_version_of_the_database_alone_can_be_tried(world: Any, tab: Any) -> None:
+    page = tab(world).open("/prompts/route", ".versions li")
+    page.locator(".versions a", has_text="v2").click()
+    page.get_by_role("tab", name="Try it").click()
+    page.get_by_text("This version is in the database alone").wait_for()
+    page.get_by_role("checkbox", name="scripted/router").check()
+    page.get_by_role("button", name="Show what would be sent").click()
+    page.get_by_text("What would be sent").wait_for()
 
 
 def test_the_theme_is_kept(world: Any, tab: Any) -> None:

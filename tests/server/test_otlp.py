@@ -87,10 +87,27 @@ def test_spans_without_a_sound_id_or_time_are_counted_and_the_rest_kept(served: 
     assert len(served.get("/traces").json["items"]) == 1
 
 
-def test_a_json_id_that_is_none_is_a_sentence(served: Any) -> None:
-    body = json.dumps(document(traceId="abc")).encode()
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"traceId": "abc"}, "'abc' is no id of 32 hex digits"),
+        ({"spanId": None}, "'' is no id of 16 hex digits"),
+        ({"parentSpanId": "no"}, "'no' is no id of 16 hex digits"),
+        ({"startTimeUnixNano": "noon"}, "'noon' is no whole number of 64 bits"),
+        ({"traceId": "0" * 32}, "ids must be 16 and 8 bytes"),
+    ],
+)
+def test_one_span_that_is_none_leaves_the_others(served: Any, changes: Any, why: str) -> None:
+    """As in protobuf: the exporter hears how many were refused, and why."""
+    request = document(name="good")
+    spans = request["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    spans.insert(0, {**spans[0], "name": "bad", **changes})
+    body = json.dumps(request).encode()
     answer = served.ask("POST", "/v1/traces", body=body, headers=JSON)
-    assert (answer.status, "'abc' is no id" in answer.json["detail"]) == (400, True)
+    assert answer.status == 200, answer.body
+    said = answer.json["partialSuccess"]
+    assert (said["rejectedSpans"], why in said["errorMessage"]) == ("1", True)
+    assert [one["row"]["name"] for one in served.get("/traces").json["items"]] == ["good"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from p2re_eval.records import ModelSettings, PromptTemplate, TemplateMessage
 from p2re_eval.suites.load import load_suite
 
 PROMPT = """\
@@ -88,6 +89,64 @@ def test_trying_records_a_run_for_each_model(shown: Any) -> None:
     assert trace["prompt"]["variables"] == {"ticket": "I was charged."}
     (version,) = shown.get("/prompts/route/versions").json["items"]
     assert version["version"] == trace["prompt"]["version"]
+
+
+def recorded(store: Any, text: str, of: str = "route", **model: Any) -> str:
+    """A version that no file and no commit has; it answers as the file's model does."""
+    answers = {"answers": {"charged": "billing", ".*": "other"}}
+    settings = {"provider": "scripted", "name": "router", "extra": answers, **model}
+    template = PromptTemplate(
+        name=of,
+        version=(text.encode().hex() + "0" * 64)[:64],
+        messages=(TemplateMessage(role="user", content=text),),
+        inputs={"ticket": {"type": "string"}},
+        model=ModelSettings(**settings),
+        commit="f" * 40,  # of somebody else's repository
+    )
+    store.save_prompt_version(template).result()
+    return template.version
+
+
+@pytest.mark.parametrize("name", ["route", "gone"])
+def test_a_version_of_the_database_alone_is_tried_as_it_was_recorded(
+    shown: Any, store: Any, name: str
+) -> None:
+    """Of a prompt that has a file now, and of one whose file is gone."""
+    version = recorded(store, "Judge this: {{ ticket }}", name)
+    body = {"inputs": {"ticket": "I was charged."}, "version": version}
+    rendered = shown.post(f"/prompts/{name}/render", body).json
+    assert rendered["messages"][0]["content"] == "Judge this: I was charged."
+    tried = shown.post(f"/prompts/{name}/try", body)
+    assert tried.status == 200, tried.json
+    (trace_id,) = tried.json["trace_ids"]
+    trace = shown.get(f"/traces/{trace_id}").json["trace"]
+    assert trace["completion"]["text"] == "billing"
+    assert trace["prompt"]["version"] == version
+    assert len(shown.get(f"/prompts/{name}/versions").json["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ({"base_url": "http://elsewhere.example"}, "'base_url' to what no file of this project"),
+        ({"extra": {"answers": {".*": "mine"}}}, "'extra' to what no file of this project has"),
+        ({"provider": "function", "name": "os:getcwd"}, "is named by no prompt or suite"),
+    ],
+)
+def test_a_version_of_the_database_reaches_nothing_new(
+    shown: Any, store: Any, model: dict[str, Any], why: str
+) -> None:
+    """A database may come from somebody else: it names no address and no code."""
+    version = recorded(store, "Judge this: {{ ticket }}", **model)
+    answer = shown.post("/prompts/route/try", {"inputs": {"ticket": "x"}, "version": version})
+    assert (answer.status, why in answer.json["detail"]) == (422, True), answer.json
+    assert shown.get("/traces").json["items"] == []
+
+
+def test_an_unknown_version_is_said_so(shown: Any) -> None:
+    answer = shown.post("/prompts/route/try", {"inputs": {}, "version": "abcdef1234"})
+    assert answer.status in {404, 409, 422}
+    assert "abcdef1234" in answer.json["detail"]
 
 
 @pytest.mark.parametrize("model", ["function/os:getcwd", "local/../../secret.gguf", "openai/o9"])

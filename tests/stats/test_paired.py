@@ -225,7 +225,10 @@ def test_kappa_equals_statsmodels() -> None:
     judge = [p if rng.random() < 0.8 else not p for p in person]
     table = to_table([[int(a), int(b)] for a, b in zip(judge, person, strict=True)], bins=2)[0]
     found = stats.judge_agreement(list(zip(judge, person, strict=True)))
-    assert found.kappa == pytest.approx(cohens_kappa(table).kappa)
+    theirs = cohens_kappa(table)
+    assert found.kappa == pytest.approx(theirs.kappa)
+    assert found.kappa_low == pytest.approx(theirs.kappa_low)
+    assert found.kappa_high == pytest.approx(theirs.kappa_upp)
     assert found.true_positive_rate is not None
     assert found.true_negative_rate is not None
     good = sum(j for j, p in zip(judge, person, strict=True) if p)
@@ -234,8 +237,30 @@ def test_kappa_equals_statsmodels() -> None:
     assert bounds == stats.wilson_interval(good, sum(person))
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "kappa"),
+    [("aaa", "aaa", None), ("ab", "ba", -1.0), ("abc", "abc", 1.0)],
+)
+def test_kappa_at_its_ends(one: str, other: str, kappa: float | None) -> None:
+    assert stats.cohen_kappa(one, other) == kappa
+
+
+def test_kappa_of_three_categories_equals_statsmodels() -> None:
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    counts = [[10, 2, 1], [3, 8, 4], [0, 5, 9]]
+    pairs = [(r, c) for r in range(3) for c in range(3) for _ in range(counts[r][c])]
+    rows, columns = [r for r, _ in pairs], [c for _, c in pairs]
+    theirs = cohens_kappa(counts)
+    assert stats.cohen_kappa(rows, columns) == pytest.approx(theirs.kappa, abs=1e-12)
+    bounds = (theirs.kappa_low, theirs.kappa_upp)
+    assert stats.kappa_interval(rows, columns) == pytest.approx(bounds, abs=1e-12)
+
+
 def test_kappa_is_unknown_where_there_was_nothing_to_agree_on() -> None:
     assert stats.cohen_kappa([True, True], [True, True]) is None
+    assert stats.kappa_interval([True, True], [True, True]) == (None, None)
+    assert stats.kappa_interval([True, False], [True, False]) == (None, None)
     assert stats.judge_agreement([(True, True)]).true_negative_rate is None
     with pytest.raises(ValueError, match="equally long"):
         stats.cohen_kappa([True], [])

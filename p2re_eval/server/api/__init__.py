@@ -4,6 +4,7 @@ from p2re_eval.server.api import (
     artifacts,
     evaluations,
     experiments,
+    gates,
     health,
     live,
     online,
@@ -23,6 +24,7 @@ ROUTERS = (
     sessions.router,
     prompts.router,
     online.router,  # before the experiments: its addresses are theirs, but longer
+    gates.router,
     experiments.router,
     evaluations.router,
     stats.router,

@@ -10,12 +10,13 @@ from pydantic import BaseModel, Field
 from p2re_eval.records import Evaluation, EvaluationKind, Score
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
 from p2re_eval.server.backend import Reading, Writing, answer
-from p2re_eval.server.problems import ApiRoute
+from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.evaluations import Feedback
+from p2re_eval.service.judging import JudgeAgreement
 from p2re_eval.store.evaluation_queries import EvaluationFilter, PastEvaluation
 
-router = APIRouter(prefix="/evaluations", tags=["evaluations"], route_class=ApiRoute)
+router = APIRouter(prefix="/evaluations", tags=["evaluations"], route_class=RecordRoute)
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -64,6 +65,12 @@ class AgreementList(BaseModel):
     pairs: list[PairAgreement]
 
 
+class JudgeList(BaseModel):
+    """Every version of a judge against people, those with most in common first."""
+
+    judges: list[JudgeAgreement]
+
+
 class History(BaseModel):
     """What people had said before they changed their minds."""
 
@@ -98,6 +105,26 @@ def agreement(
         for one in backend.service.evaluations.agreement(name)
     ]
     return answer(AgreementList(name=name, pairs=pairs))
+
+
+@router.get("/agreement/judges", response_model=JudgeList, summary="Judges against people")
+def judges(
+    backend: Reading,
+    name: Annotated[
+        str | None,
+        Query(max_length=200, description="Only this scorer, whatever it is made of."),
+    ] = None,
+    people: Annotated[
+        str | None,
+        Query(max_length=200, description="What people's word is called: the judge's own name."),
+    ] = None,
+    threshold: Annotated[
+        float | None, Query(allow_inf_nan=False, description="From which value the judge passes.")
+    ] = None,
+) -> Response:
+    """Agreement, kappa and their intervals, which way they differ, and the traces where they do."""
+    found = backend.service.evaluations.judges(name, people=people, threshold=threshold)
+    return answer(JudgeList(judges=list(found)))
 
 
 @router.post("/feedback", response_model=Evaluation, status_code=201, summary="Say something")

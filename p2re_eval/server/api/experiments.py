@@ -9,10 +9,10 @@ from p2re_eval.errors import NoSuchRecord
 from p2re_eval.records import Comparison, Experiment, Result, Trace
 from p2re_eval.server.api.parameters import Cursor, Id, Limit
 from p2re_eval.server.backend import Backend, Reading, answer
-from p2re_eval.server.problems import ApiRoute
+from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import ExperimentDetail, Page
 
-router = APIRouter(prefix="/experiments", tags=["experiments"], route_class=ApiRoute)
+router = APIRouter(prefix="/experiments", tags=["experiments"], route_class=RecordRoute)
 
 
 @router.get("", response_model=Page[Experiment], summary="List experiments")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from p2re_eval.errors import MalformedSpans
 from p2re_eval.server.backend import Backend, Writing
-from p2re_eval.server.otlp import decoded, reply, unpacked
+from p2re_eval.server.otlp import Decoded, decoded, reply, unpacked
 from p2re_eval.server.problems import ApiProblem, ApiRoute
 from p2re_eval.tracing.hiding import Hiding
 from p2re_eval.tracing.mapping import captured
@@ -35,17 +35,20 @@ router = APIRouter(tags=["receiver"], route_class=SpanRoute)
     openapi_extra={"requestBody": {"content": {_PROTOBUF: _BYTES, _JSON: {}}, "required": True}},
 )
 async def receive(request: Request, backend: Writing) -> Response:
-    """OTLP/HTTP, protobuf or JSON, gzip or not; on disk when the answer comes."""
+    """OTLP/HTTP, protobuf or JSON, gzip or not; on disk when the answer comes.
+
+    A span whose id or time is none is counted in `partialSuccess`; the others are kept.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {_PROTOBUF, _JSON}:
         raise ApiProblem(415, f"send spans as {_PROTOBUF} or {_JSON}")
     encoding = request.headers.get("content-encoding", "").strip().lower()
     body = await request.body()
-    rejected = await asyncio.to_thread(_keep, backend, body, encoding, kind == _JSON)
-    return Response(reply(rejected, as_json=kind == _JSON), media_type=kind)
+    found = await asyncio.to_thread(_keep, backend, body, encoding, kind == _JSON)
+    return Response(reply(found, as_json=kind == _JSON), media_type=kind)
 
 
-def _keep(backend: Backend, body: bytes, encoding: str, as_json: bool) -> int:
+def _keep(backend: Backend, body: bytes, encoding: str, as_json: bool) -> Decoded:
     try:
         found = decoded(unpacked(body, encoding), as_json=as_json)
     except MalformedSpans as error:
@@ -54,4 +57,4 @@ def _keep(backend: Backend, body: bytes, encoding: str, as_json: bool) -> int:
         hiding = Hiding.of(os.environ)
         spans = [captured(hiding(span)) for span in found.spans]
         backend.store.save_spans(spans).result()
-    return found.rejected
+    return found

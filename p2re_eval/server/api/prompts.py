@@ -15,7 +15,9 @@ from p2re_eval.server.backend import Backend, Reading, Writing, answer
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.server.project import MOST_MODELS
 from p2re_eval.service.contracts import Page
+from p2re_eval.service.prompts import MeasuredVersion, measured
 from p2re_eval.store.prompt_queries import LabelMove, TemplateRow, VersionRow
+from p2re_eval.store.stat_queries import StatsQuery
 
 router = APIRouter(prefix="/prompts", tags=["prompts"], route_class=ApiRoute)
 
@@ -78,7 +80,7 @@ class LabelTarget(BaseModel):
 
 
 class Inputs(BaseModel):
-    """What fills a prompt in; `version` is a git revision, empty for the file as it is."""
+    """What fills a prompt in; `version` as above, empty for the file as it is."""
 
     inputs: dict[str, Any] = Field(default_factory=dict, max_length=100)
     version: str = Field("", max_length=100)
@@ -126,17 +128,20 @@ def list_models(backend: Reading) -> Response:
     return answer(Models(models=[] if backend.project is None else backend.project.models()))
 
 
-@router.get("/{name}/versions", response_model=Page[VersionRow], summary="Its versions")
+@router.get("/{name}/versions", response_model=Page[MeasuredVersion], summary="Its versions")
 def list_versions(
     backend: Reading, name: Name, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """Recorded ones, the newest first; empty for a prompt that never ran."""
+    """Recorded ones, the newest first, each with its calls, errors, cost, latency and scores over
+    live, cached and replayed runs; empty for a prompt that never ran."""
     try:
-        return answer(backend.service.prompts.versions(name, limit=limit, cursor=cursor))
+        rows = backend.service.prompts.versions(name, limit=limit, cursor=cursor)
+        counted = StatsQuery(by=("version",), prompt=name, source=None)
+        return answer(measured(rows, backend.service.statistics.report(counted)))
     except NoSuchRecord:
         if backend.project is None or name not in backend.project.prompts()[0]:
             raise
-        return answer(Page[VersionRow](items=()))
+        return answer(Page[MeasuredVersion](items=()))
 
 
 @router.get("/{name}/versions/{version}", response_model=FoundPrompt, summary="One version")
@@ -190,13 +195,14 @@ def remove_label(backend: Writing, name: Name, label: _Label) -> Response:
 @router.post("/{name}/render", response_model=RenderedPrompt, summary="What would be sent")
 def render(backend: Reading, name: Name, given: Inputs) -> Response:
     """The messages for these inputs; no model is called."""
-    return answer(backend.the_project.render(_reference(name, given.version), given.inputs))
+    return answer(backend.the_project.render(_runnable(backend, name, given.version), given.inputs))
 
 
 @router.post("/{name}/try", response_model=Tried, summary="Ask models")
 def try_out(backend: Writing, name: Name, trial: Trial) -> Response:
-    """One recorded run for each model, which must be named by the project's own files."""
-    reference = _reference(name, trial.version)
+    """One recorded run for each model, which must be named by the project's own files. A version
+    that only the database has is tried as it was recorded."""
+    reference = _runnable(backend, name, trial.version)
     return answer(
         Tried(trace_ids=backend.the_project.try_out(reference, trial.inputs, trial.models))
     )
@@ -214,6 +220,22 @@ def _found(backend: Backend, name: str, version: str) -> FoundPrompt:
         if project is None:
             raise
         return FoundPrompt(template=project.prompt(_reference(name, version)))
+
+
+def _runnable(backend: Backend, name: str, version: str) -> str:
+    """What the project can render: its file, a git revision, else a version of the database."""
+    project, reference = backend.the_project, _reference(name, version)
+    try:
+        project.prompt(reference)
+    except (DefinitionError, DefinitionErrors, GitError):
+        try:
+            found = backend.service.prompts.get(name, version or "latest")
+        except NoSuchRecord:
+            found = None
+        if found is None or reference == name:
+            raise
+        return f"{name}@{found.row.version}"
+    return reference
 
 
 def _reference(name: str, version: str) -> str:

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Response
 
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
 from p2re_eval.server.backend import Reading, answer
-from p2re_eval.server.problems import ApiRoute
+from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import Page, SessionDetail, Turn
 from p2re_eval.store.session_queries import SessionRow
 
-router = APIRouter(prefix="/sessions", tags=["sessions"], route_class=ApiRoute)
+router = APIRouter(prefix="/sessions", tags=["sessions"], route_class=RecordRoute)
 
 
 @router.get("", response_model=Page[SessionRow], summary="List sessions")

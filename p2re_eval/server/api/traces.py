@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from p2re_eval.records import Span, TraceStatus
+from p2re_eval.report.trace_difference import TraceDifference, trace_difference
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
 from p2re_eval.server.backend import Backend, Reading, Writing, answer, json_text
-from p2re_eval.server.problems import ApiRoute
+from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.looking import TraceHead, TraceItem
 from p2re_eval.store import TraceFilter
@@ -23,7 +24,7 @@ from p2re_eval.store.span_queries import SpanTree
 from p2re_eval.store.trace_search import TraceHit
 from p2re_eval.viewer import trace_page
 
-router = APIRouter(prefix="/traces", tags=["traces"], route_class=ApiRoute)
+router = APIRouter(prefix="/traces", tags=["traces"], route_class=RecordRoute)
 
 
 class Facets(BaseModel):
@@ -150,6 +151,24 @@ def facets(backend: Reading) -> Response:
 def delete_traces(backend: Writing, doomed: Doomed) -> Response:
     """With their spans, texts and judgements; none when one of the ids is unknown."""
     return answer(Deleted(deleted=backend.service.traces.delete(doomed.trace_ids)))
+
+
+@router.get("/compare", response_model=TraceDifference, summary="Two traces side by side")
+def compare_traces(
+    backend: Reading,
+    a: Annotated[str, Query(min_length=1, max_length=200, description="An id: the one before.")],
+    b: Annotated[str, Query(min_length=1, max_length=200, description="An id: the one after.")],
+) -> Response:
+    """Settings, inputs, messages and answer piece by piece, tokens, cost, time and evaluations."""
+    before, after = backend.service.looking.head(a), backend.service.looking.head(b)
+    return answer(
+        trace_difference(
+            before.trace,
+            after.trace,
+            before_evaluations=before.evaluations,
+            after_evaluations=after.evaluations,
+        )
+    )
 
 
 @router.get("/{trace_id}", response_model=TraceHead, summary="One trace without its spans")

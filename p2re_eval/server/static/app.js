@@ -15,6 +15,8 @@ const PAGES = {
 };
 
 export const app = { health: null, leave: null, keys: new Map() };
+/** The ids of the list of traces that was last looked at, for going from trace to trace. */
+export const lastList = { ids: [], href: "/traces" };
 const main = h("main", { id: "main", tabindex: "-1" });
 const nav = h("nav", { "aria-label": "Sections" });
 
@@ -33,6 +35,7 @@ export function setQuery(query) {
 }
 
 let turn = 0;
+let early = null;  // keys that were pressed before their page was there
 
 async function route() {
   turn += 1;
@@ -44,6 +47,9 @@ async function route() {
   app.leave?.();
   app.leave = null;
   app.keys = new Map();
+  early = [];
+  const back = steps[0] === "traces" ? lastList.href : `/${steps[0] === "online" ? "experiments" : steps[0]}`;
+  if (steps.length > 1) app.keys.set("Escape", () => go(back));
   for (const link of nav.children) link.toggleAttribute("aria-current", link.dataset.section === (steps[0] === "online" ? "experiments" : steps[0]));
   for (const link of nav.querySelectorAll("[aria-current]")) link.setAttribute("aria-current", "page");
   main.className = "";
@@ -55,12 +61,20 @@ async function route() {
     fill(main, place);
     const query = Object.fromEntries(new URLSearchParams(location.search));
     const leave = await show(main, { steps: steps.slice(1), query, app });
-    if (mine !== turn) leave?.();
-    else app.leave = leave ?? null;
+    if (mine !== turn) { leave?.(); return undefined; }
+    app.leave = leave ?? null;
+    catchUp();
   } catch (error) {
     if (mine === turn && error.name !== "AbortError") fill(main, problem(error));
   }
   return undefined;
+}
+
+/** What was typed while the page was on its way, in the order of typing. */
+function catchUp() {
+  const typed = early ?? [];
+  early = null;
+  for (const event of typed) app.keys.get(event.key)?.(event);
 }
 
 function frame() {
@@ -112,8 +126,10 @@ function press(event) {
   }
   if (event.key === "g") { waiting = setTimeout(() => { waiting = null; }, 1200); return; }
   if (event.key === "?") { event.preventDefault(); showHelp(); return; }
+  if (document.querySelector("dialog[open]")) return;
   const act = app.keys.get(event.key);
-  if (act && !document.querySelector("dialog[open]")) { if (act(event) !== false) event.preventDefault(); }
+  if (act && act(event) !== false) event.preventDefault();  // false: there is nothing to act on
+  else if (early && early.length < 20) early.push(event);
 }
 
 const kept = localStorage.getItem("p2re.theme");

@@ -12,7 +12,13 @@ export function traceSource(id, { readOnly = false } = {}) {
     head: () => head(id),
     tree: () => get(`${path}/tree`),
     span: (span) => get(`${path}/spans/${part(span)}`),
-    other: head,
+    compare: (other) => get("/traces/compare", { a: other, b: id }),
+    alike: async (trace) => {
+      const quoted = (text) => JSON.stringify(text);
+      const q = trace.case_id ? `case == ${quoted(trace.case_id)} and prompt == ${quoted(trace.prompt.name)}` : "";
+      const { items } = await get("/traces", { q, prompt: q ? "" : trace.prompt?.name, limit: 13 });
+      return items.map((item) => item.row).filter((row) => row.trace_id !== trace.trace_id).slice(0, 12);
+    },
     raw: () => text(path),
     find: async (q) => (await get(`${path}/find`, { q })).ids,
     template: async function template() {

@@ -21,22 +21,24 @@ export function code(text) {
   return h("code", {}, text);
 }
 
-/** A table from columns `[title, row => cell, {n: right aligned}]`; `href(row)` makes rows links. */
+/** A table from columns `[title, row => cell, {n: right aligned}]`; `href(row)` makes rows links.
+ * On a narrow screen each row is a card; the roles keep it a table for those who hear it. */
 export function table(columns, rows, { href = null, caption = null, current = null } = {}) {
   const body = rows.map((row) => {
     const target = href?.(row) ?? null;
-    return h("tr", { class: [target && "link", current?.(row) && "current"].filter(Boolean).join(" ") || null,
+    return h("tr", { role: "row", class: [target && "link", current?.(row) && "current"].filter(Boolean).join(" ") || null,
       onclick: target && ((event) => { if (!event.target.closest("a,button") && !String(getSelection())) event.currentTarget.querySelector("a")?.click(); }) },
       ...columns.map(([, cell, options = {}], at) => {
         const value = cell(row);
         const inside = at === 0 && target ? h("a", { href: target }, value) : value;
-        return at === 0 ? h("th", { scope: "row", class: options.n ? "n" : null }, inside) : h("td", { class: options.n ? "n" : null }, inside);
+        const says = { class: options.n ? "n" : null, "data-label": at ? columns[at][0] || null : null };
+        return at === 0 ? h("th", { scope: "row", role: "rowheader", ...says }, inside) : h("td", { role: "cell", ...says }, inside);
       }));
   });
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption ?? "Table" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption ?? "Table" }, h("table", { class: "cards", role: "table" },
     caption ? h("caption", { class: "hush" }, caption) : null,
-    h("thead", {}, h("tr", {}, ...columns.map(([title, , options = {}]) => (title ? h("th", { scope: "col", class: options.n ? "n" : null }, title) : h("td", {}))))),
-    h("tbody", {}, ...body)));
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...columns.map(([title, , options = {}]) => (title ? h("th", { scope: "col", role: "columnheader", class: options.n ? "n" : null }, title) : h("td", { role: "cell" }))))),
+    h("tbody", { role: "rowgroup" }, ...body)));
 }
 
 export function chip(text, tone = "") {
@@ -92,10 +94,13 @@ export function more(load) {
 /** Rows of a list that arrow keys and j, k walk along. */
 export function walker(rows) {
   const step = (by) => () => {
-    const all = rows(), at = all.indexOf(document.activeElement.closest("a"));
+    const all = rows();
+    if (!all.length) return false;
+    const at = all.indexOf(document.activeElement.closest("a"));
     const next = all[Math.min(all.length - 1, Math.max(0, at + by))] ?? all[0];
     next?.focus();
     next?.scrollIntoView({ block: "nearest" });
+    return true;
   };
   return new Map([["j", step(1)], ["k", step(-1)], ["ArrowDown", step(1)], ["ArrowUp", step(-1)]]);
 }

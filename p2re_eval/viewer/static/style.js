@@ -134,6 +134,8 @@ pre.text { white-space: pre-wrap; }
 ins { background: var(--pass-wash); color: var(--pass); text-decoration: none; border-radius: 3px; } del { background: var(--fail-wash); color: var(--fail); border-radius: 3px; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: start; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 th { font-weight: 400; color: var(--soft); white-space: nowrap; width: 1%; } td.mono { white-space: pre-wrap; }
+.alike button { width: 100%; justify-content: start; gap: 14px; overflow: hidden; } .alike .mono { color: var(--ink); } .alike .preview { overflow: hidden; text-overflow: ellipsis; color: var(--ink); }
+.unchanged { padding: 10px 0; border-bottom: 1px solid var(--line); } .unchanged summary b { color: var(--ink); } .versus { table-layout: fixed; } .versus tr > :first-child { width: 128px; white-space: normal; } .versus tr > :last-child { width: 132px; } .versus thead th { width: auto; font-size: 12px; white-space: normal; }
 .compare-bar { display: flex; gap: 8px; flex-wrap: wrap; padding: 12px 0; align-items: center; }
 .compare-bar input { flex: 1; max-width: 340px; }
 .toast { position: fixed; inset-block-end: 16px; inset-inline: 0; margin-inline: auto; width: max-content; max-width: 90vw; background: var(--ink); color: var(--paper); padding: 6px 14px; border-radius: 8px; z-index: 9; }
@@ -146,6 +148,7 @@ th { font-weight: 400; color: var(--soft); white-space: nowrap; width: 1%; } td.
   .message, .pair { grid-template-columns: minmax(0, 1fr); gap: 4px; } .head, .panel, .aside { padding-inline: 14px; } .tabs { padding-inline: 6px; } .tree-bar { padding-inline-start: 14px; }
   .tabs .find { margin: 0; width: 100%; padding: 4px 8px; } .tabs .find input { flex: 1; }
   .title .tools { margin: 0; }
+  .versus tr > :first-child { width: 84px; } .versus tr > :last-child { width: 76px; } .versus thead .soft { display: none; }
 }
 .frame { container: viewer / inline-size; display: flex; flex-direction: column; flex: 1; min-height: 0; }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }

@@ -2,13 +2,13 @@
 //
 // Its `source` says where things come from; every part is asked for when it is looked at:
 //   head() -> trace without spans, with evaluations and span_count     tree() -> columns of spans
-//   span(id) -> one span, whole     template() -> prompt template or null     other(id) -> another head
+//   span(id) -> one span, whole     template() -> prompt template or null     compare(id) -> difference     alike(trace) -> rows of traces to compare with
 //   raw() -> JSON text      find(text) -> ids of spans that contain it     save(feedback) -> evaluations
 //   link(address) -> href or null.  All but head are optional.
 
-import { asCase, asCurl, asMarkdown, asPython, modelId, textOf } from "./copy.js";
+import { asCase, asCurl, asMarkdown, asPython, modelId } from "./copy.js";
 import { conversation } from "./chat.js";
-import { side, wordDiff } from "./diff.js";
+import { difference } from "./difference.js";
 import { button, fill, h } from "./dom.js";
 import { count, duration, money, plural, tokens, verdict, wholeMoment } from "./format.js";
 import { evaluationList, feedbackForm } from "./judge.js";
@@ -37,13 +37,14 @@ export class TraceViewer extends HTMLElement {
   }
 
   /** Show the trace of a source; resolves when the first picture stands. */
-  async open(source, { tab = "chat", span = null } = {}) {
+  async open(source, { tab = "chat", span = null, other = "" } = {}) {
     this.source = source;
     const spans = source.tree?.();  // asked for at once: most of the wait is the server's
     spans?.catch(() => {});
     this.trace = await source.head();
     this.tab = TABS[tab] ? tab : "chat";
     this.at = null;
+    this.otherId = other;
     this.spans.clear();
     this._build();
     if (this.trace.span_count && spans) {
@@ -172,7 +173,7 @@ export class TraceViewer extends HTMLElement {
     const tabs = ["chat"];
     if (!this.at && this.source.template && this.trace.prompt) tabs.push("template");
     if (this.at || Object.keys(this.trace.metadata ?? {}).length) tabs.push("attributes");
-    if (!this.at && this.source.other) tabs.push("compare");
+    if (!this.at && this.source.compare) tabs.push("compare");
     return [...tabs, "raw"];
   }
 
@@ -243,7 +244,8 @@ export class TraceViewer extends HTMLElement {
       this.otherId = box.value.trim();
       if (!this.otherId) return;
       try {
-        fill(out, difference(await this.source.other(this.otherId), this.trace));
+        fill(out, difference(await this.source.compare(this.otherId), this.source.link));
+        this.dispatchEvent(new CustomEvent("p2re-other", { detail: this.otherId }));
       } catch (error) {
         fill(out, h("p", { class: "fail note" }, error.message));
       }
@@ -252,6 +254,16 @@ export class TraceViewer extends HTMLElement {
     fill(this.panel, h("div", { class: "compare-bar" }, box, button("Compare", go),
       h("span", { class: "soft" }, "The other is the one before, this one the one after.")), out);
     if (this.otherId) await go();
+    else if (this.source.alike) await this._offer(out, (id) => { box.value = id; return go(); });
+  }
+
+  /** What one would compare this trace with: other runs of its case, or of its prompt. */
+  async _offer(out, choose) {
+    const rows = await this.source.alike(this.trace).catch(() => []);
+    if (!rows.length || out.childElementCount) return;
+    fill(out, h("h3", {}, this.trace.case_id ? "Other runs of this case" : "Other runs of this prompt"), h("ul", { class: "alike" }, ...rows.map((row) => h("li", {},
+      h("button", { type: "button", class: "quiet", onclick: () => choose(row.trace_id) }, h("span", { class: "mono" }, row.trace_id.slice(0, 12)),
+        h("span", {}, row.model), h("span", {}, wholeMoment(row.start_ns)), h("span", { class: "preview" }, row.output_preview))))));
   }
 
   _find() {
@@ -305,29 +317,6 @@ function attribute(value) {
 
 function isJson(text) {
   try { JSON.parse(text); return true; } catch { return false; }
-}
-
-function difference(before, after) {
-  const facts = (one) => ({ model: modelId(one), prompt: one.prompt?.version?.slice(0, 12) ?? "", status: one.status,
-    took: duration(one.end_ns && one.end_ns - one.start_ns), tokens: one.completion ? tokens(one.completion.usage.input_tokens, one.completion.usage.output_tokens) : "",
-    cost: one.completion ? money(one.completion.cost_usd) || "unknown" : "", temperature: String(one.prompt?.model?.temperature ?? "") });
-  const a = facts(before), b = facts(after);
-  const rows = Object.keys(a).filter((name) => a[name] || b[name]).map((name) =>
-    h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: a[name] === b[name] ? "soft" : "" }, a[name]), h("td", { class: a[name] === b[name] ? "soft" : "" }, b[name])));
-  const texts = (one) => [...(one.prompt?.messages ?? []).map((m) => [m.role, textOf(m)]),
-    ["answer", one.completion?.text || one.completion?.refusal || (one.completion?.tool_calls ?? []).map((c) => `${c.name}(${c.arguments})`).join("\n") || one.fault?.message || ""]];
-  const left = texts(before), right = texts(after), pairs = [];
-  const shared = Math.min(left.length, right.length) - 1;
-  for (let at = 0; at < Math.max(left.length, right.length) - 1; at += 1) pairs.push([left[at === left.length - 1 ? -1 : at] ?? ["", ""], right[at === right.length - 1 ? -1 : at] ?? ["", ""], at < shared]);
-  pairs.push([left.at(-1), right.at(-1), true]);
-  return h("div", {},
-    h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { scope: "col" }, before.trace_id.slice(0, 12)), h("th", { scope: "col" }, after.trace_id.slice(0, 12)))), h("tbody", {}, ...rows)),
-    ...pairs.map(([one, two]) => {
-      const pieces = wordDiff(one[1], two[1]), same = one[1] === two[1];
-      return h("div", { class: "pair" },
-        h("div", { class: "half" }, h("div", { class: "role" }, h("b", {}, one[0]), same ? " unchanged" : ""), side(pieces, "gone")),
-        h("div", { class: "half" }, h("div", { class: "role" }, h("b", {}, two[0])), side(pieces, "new")));
-    }));
 }
 
 if (!customElements.get("p2re-trace")) customElements.define("p2re-trace", TraceViewer);

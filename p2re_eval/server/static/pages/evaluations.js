@@ -2,15 +2,16 @@
 
 import { get, part, post } from "../api.js";
 import { setQuery } from "../app.js";
+import { agreement } from "./agreement.js";
 import { conversation } from "../viewer/chat.js";
-import { ago, count, percent, score, verdict } from "../viewer/format.js";
+import { ago, count, plural, score, verdict } from "../viewer/format.js";
 import { fill, h } from "../viewer/dom.js";
 import { chip, empty, more, pageHead, problem, table } from "../ui.js";
 
 const TABS = { queue: "Label", list: "Newest", agreement: "Agreement" };
 
 export async function show(main, { query, app }) {
-  const state = { tab: TABS[query.tab] ? query.tab : app.health?.read_only ? "list" : "queue", name: query.name ?? localStorage.getItem("p2re.label") ?? "feedback", prompt: query.prompt ?? "", kind: query.kind ?? "" };
+  const state = { tab: TABS[query.tab] ? query.tab : app.health?.read_only ? "list" : "queue", name: query.name ?? localStorage.getItem("p2re.label") ?? "feedback", prompt: query.prompt ?? "", kind: query.kind ?? "", judge: query.judge ?? "", people: query.people ?? "" };
   const page = h("div", { class: "page" }), tabs = h("div", { class: "flow", role: "tablist", "aria-label": "Views" });
   const draw = async () => {
     setQuery(state);
@@ -57,7 +58,7 @@ async function queue(page, state, app, redraw) {
     said.textContent = `${count(done.length)} labelled now, ${count(judged.size)} by ${who} in all`;
     if (now === null) { fill(place, empty("Everything here has been labelled.", "Choose another prompt, or another name for what you label.")); return; }
     const { trace } = await get(`/traces/${part(now)}`);
-    fill(place, h("p", { class: "flow" }, h("a", { href: `/traces/${now}` }, trace.name), h("span", { class: "soft" }, `${trace.prompt?.model?.provider ?? ""}/${trace.prompt?.model?.name ?? ""} · ${ago(trace.start_ns)}`)), conversation(trace.prompt, trace.completion, trace.fault));
+    fill(place, h("p", { class: "flow" }, h("a", { href: `/traces/${now}` }, trace.name), h("span", { class: "soft" }, `${trace.prompt?.model?.provider ?? ""}/${trace.prompt?.model?.name ?? ""} · ${ago(trace.start_ns)}`)), ...inShort(trace));
   };
   const judge = async (passed) => {
     if (now === null) return;
@@ -72,11 +73,18 @@ async function queue(page, state, app, redraw) {
   };
   const skip = async () => { await next(); };
   const undo = async () => { const back = done.pop(); if (back) { if (now) waiting.unshift(now); judged.delete(back); waiting.unshift(back); await next(); } };
-  const key = (label, one, act) => h("button", { type: "button", onclick: act }, label, h("kbd", {}, one));
-  fill(page, h("div", { class: "queue" }, place, h("aside", { class: "stack", "aria-label": "Your judgement" }, h("div", { class: "keys" }, key("Good", "1", () => judge(true)), key("Bad", "2", () => judge(false)), key("Skip", "s", skip), key("Back to the last", "u", undo)),
+  const key = (label, one, act) => h("button", { type: "button", onclick: act }, h("span", {}, label), h("kbd", {}, one));
+  fill(page, h("div", { class: "queue" }, place, h("aside", { class: "stack", "aria-label": "Your judgement" }, h("div", { class: "keys" }, key("Good", "1", () => judge(true)), key("Bad", "2", () => judge(false)), key("Skip", "s", skip), key(["Back", h("span", { class: "long" }, " to the last")], "u", undo)),
     h("label", { class: "field" }, "Note (n)", note), said, h("label", { class: "field" }, "Your name", annotator), h("label", { class: "field" }, "What you label", name), h("label", { class: "field" }, "Prompt", prompts))));
   for (const [one, act] of [["1", () => judge(true)], ["2", () => judge(false)], ["s", skip], ["u", undo], ["n", () => note.focus()]]) app.keys.set(one, () => { act(); });
   await next();
+}
+
+/** What was asked last and answered; whatever came before is a click away. */
+function inShort({ prompt, completion, fault }) {
+  const messages = prompt?.messages ?? [], last = messages.findLastIndex((one) => one.role === "user"), from = last > 2 ? last : 0, earlier = messages.slice(0, from);
+  return [earlier.length ? h("details", {}, h("summary", {}, plural(earlier.length, "earlier message")), conversation({ messages: earlier }, null, null)) : null,
+    conversation({ messages: messages.slice(from) }, completion, fault)];
 }
 
 async function list(page, state, app, redraw) {
@@ -96,12 +104,3 @@ async function list(page, state, app, redraw) {
   fill(page, h("div", { class: "flow" }, kinds), place);
   await load();
 }
-
-async function agreement(page, state, app, redraw) {
-  const name = h("input", { "aria-label": "Evaluation", value: state.name, onchange: (event) => { state.name = event.target.value.trim(); redraw(); } });
-  const { pairs } = await get("/evaluations/agreement", { name: state.name });
-  fill(page, h("label", { class: "field" }, "Evaluation", name), pairs.length ? table([["First", (one) => one.first], ["Second", (one) => one.second], ["Traces both judged", (one) => count(one.traces), { n: true }], ["Agree", (one) => percent(one.share), { n: true }],
-    ["Cohen's kappa", (one) => (one.kappa === null ? "not defined" : one.kappa.toFixed(2)), { n: true }]], pairs, { caption: "Agreement" })
-    : empty(`Nobody else labelled '${state.name}' on the same traces.`, "Two people, or a person and a judge, have to judge the same traces under one name."));
-}
-

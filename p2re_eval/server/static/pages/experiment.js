@@ -4,6 +4,7 @@ import { get, part } from "../api.js";
 import { setQuery } from "../app.js";
 import { count, duration, money, percent, wholeMoment } from "../viewer/format.js";
 import { fill, h } from "../viewer/dom.js";
+import { gatesSection } from "../gates.js";
 import { chip, empty, interval, more, pageHead, share, table, wilson } from "../ui.js";
 
 const TONES = { passed: "pass", failed: "fail", error: "warn", unscored: "warn", not_run: "" };
@@ -28,16 +29,9 @@ export async function show(main, { steps: [id], query, app }) {
   const facts = [experiment.experiment_id.slice(0, 12), experiment.status.toLowerCase(), wholeMoment(experiment.started_ns), experiment.ended_ns && duration(experiment.ended_ns - experiment.started_ns),
     experiment.revision && `${experiment.revision.branch ?? ""} ${experiment.revision.commit.slice(0, 8)}${experiment.revision.dirty ? " with changes" : ""}`];
   fill(main, pageHead(experiment.name, { crumbs: [["Experiments", "/experiments"]], end: [share(outcomes), h("a", { class: "button", href: `/traces?${new URLSearchParams({ experiment: experiment.experiment_id })}` }, "Its traces")] }),
-    h("div", { class: "page" }, h("p", { class: "soft" }, facts.filter(Boolean).join(" · ")), verdicts(experiment.verdicts), groups, h("section", {}, h("h2", {}, "Cases"), matrix, end)));
+    h("div", { class: "page" }, h("p", { class: "soft" }, facts.filter(Boolean).join(" · ")), gatesSection(experiment), groups, h("section", {}, h("h2", {}, "Cases"), matrix, end)));
   app.keys.set("/", () => matrix.querySelector("input[type=search]")?.focus());
   await load();
-}
-
-function verdicts(found) {
-  if (!found.length) return null;
-  return h("section", {}, h("h2", {}, "Gates"), table([["Gate", (one) => h("span", { class: "mono" }, one.gate)],
-    ["", (one) => (one.passed === null ? chip("not evaluated", "warn") : one.passed ? chip("met", "pass") : chip("not met", "fail"))],
-    ["Why", (one) => one.explanation], ["Suite", (one) => h("span", { class: "soft" }, one.suite)]], found, { caption: "Gates" }));
 }
 
 /** Per suite, prompt and model: rate with its interval, what it took. Repeats count within their case. */
@@ -101,7 +95,7 @@ function cases(results, state) {
     const grid = table([["Case", (row) => row.id], ["Inputs", (row) => h("div", { class: "clip cell", title: row.input }, row.input)],
       ["Expected", (row) => h("div", { class: "clip cell", title: row.expected }, row.expected)],
       ...variants.map((variant) => [variant.replace("\n", " · "), (row) => cell(row.cells.get(variant) ?? [])])], here.slice(0, MOST_ROWS), { caption: suite });
-    grid.querySelector("table").classList.add("matrix");
+    grid.querySelector("table").className = "matrix";
     return h("section", {}, suites.length > 1 ? h("h2", {}, suite) : null, grid, here.length > MOST_ROWS ? h("p", { class: "soft" }, `${count(here.length - MOST_ROWS)} more cases match; narrow the list to see them.`) : null);
   }));
 }

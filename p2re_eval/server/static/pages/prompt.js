@@ -28,9 +28,8 @@ class PromptPage {
   }
 
   async load() {
-    const [versions, stats, list] = await Promise.all([get(`/prompts/${part(this.name)}/versions`, { limit: 200 }), get("/stats", { by: ["version"], prompt: this.name, source: "all" }), get("/prompts")]);
+    const [versions, list] = await Promise.all([get(`/prompts/${part(this.name)}/versions`, { limit: 200 }), get("/prompts")]);
     this.versions = versions.items;
-    this.stats = stats;
     this.file = list.items.find((one) => one.name === this.name && one.file) ?? null;
     this.reference ||= this.versions[0]?.version ?? "file";
     await this.draw();
@@ -44,7 +43,7 @@ class PromptPage {
 
   async draw() {
     this._side();
-    const tabs = Object.entries(TABS).filter(([tab]) => tab !== "try" || (this.file && !this.app.health?.read_only));
+    const tabs = Object.entries(TABS).filter(([tab]) => tab !== "try" || (this.app.health?.project && !this.app.health.read_only));
     fill(this.tabs, tabs.map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === this.tab), onclick: () => this.go({ tab }) }, label)));
     try {
       await this[`_${this.tab}`]();
@@ -53,22 +52,11 @@ class PromptPage {
     }
   }
 
-  _metrics(row) {
-    if (row === undefined) return this._metricTable();
-    return this.stats.rows.find((one) => one.key.version === row.version) ?? null;
-  }
-
-  _rate(version) {
-    const found = this.stats.scores.filter((one) => one.key.version === version);
-    const passed = found.reduce((sum, one) => sum + one.passed, 0), all = found.reduce((sum, one) => sum + one.passed + one.failed, 0);
-    return all ? passed / all : null;
-  }
-
   _side() {
     const current = (reference) => (this.reference === reference ? "true" : null);
     const known = new Set(this.versions.map((row) => row.version));
     const entries = this.versions.map((row) => {
-      const used = this._metrics(row), rate = this._rate(row.version);
+      const { used, checks_passed: rate } = row;
       return h("li", {}, h("a", { href: this._href(row.version), "aria-current": current(row.version), onclick: (event) => { event.preventDefault(); this.go({ reference: row.version }); } },
         h("span", { class: "flow" }, h("b", {}, `v${row.number}`), h("span", { class: "mono soft" }, row.version.slice(0, 8)), ...row.labels.map((label) => chip(label, "accent")), this.file?.version === row.version ? chip("file") : null),
         h("span", { class: "soft" }, [ago(row.created_ns), used && `${count(used.traces)} calls`, rate !== null && percent(rate)].filter(Boolean).join(" · "))));
@@ -109,8 +97,8 @@ class PromptPage {
       h("div", { class: "box mono" }, together(wordDiff(old.get(title) ?? "", fresh.get(title) ?? ""))))) : h("p", { class: "soft" }, "These two send the same."));
   }
 
-  _metricTable() {
-    const rows = this.versions.map((row) => ({ row, used: this._metrics(row), rate: this._rate(row.version) })).filter(({ used }) => used);
+  _metrics() {
+    const rows = this.versions.map((row) => ({ row, used: row.used, rate: row.checks_passed })).filter(({ used }) => used);
     if (!rows.length) { fill(this.body, h("p", { class: "soft" }, "No version of this prompt has run yet.")); return; }
     const order = [...rows].reverse(), slots = order.map(({ row }) => row), label = (row) => `v${row.number}`;
     fill(this.body, h("div", { class: "charts" },
@@ -129,13 +117,12 @@ class PromptPage {
       ["Commit", (one) => h("span", { class: "mono" }, one.commit.slice(0, 8))], ["When", (one) => String(one.date).slice(0, 16).replace("T", " ")], ["Who", (one) => one.author], ["Subject", (one) => one.subject]], entries, { href: (one) => this._href(numbers.has(one.version) ? one.version : one.commit), caption: "Git history" }) : null);
   }
 
-  /** The file as it is, or a version that git has; a version of the database alone cannot run. */
+  /** The chosen version, wherever it lives: the working file, git, or the database alone. */
   async _try() {
-    const chosen = this.reference === "file" ? null : (await this._found()).template;
-    const commit = chosen && chosen.version !== this.file.version ? chosen.commit : null;
-    const template = commit ? chosen : (await this._found("file")).template;
-    const other = chosen && chosen.version !== template.version;
-    fill(this.body, other && h("p", { class: "note" }, "The chosen version is no commit of this project; this is the working file."), await trial(this.name, template, commit ?? "", this.app.health));
+    const { template } = await this._found();
+    const version = this.file?.version === template.version ? "" : template.version;
+    const where = version && !template.commit ? "This version is in the database alone: it runs as it was recorded." : null;
+    fill(this.body, where && h("p", { class: "note" }, where), await trial(this.name, template, version, this.app.health));
   }
 }
 

@@ -1,12 +1,11 @@
 // One trace: the viewer, with the ways on and back.
 
 import { get, part, put, remove } from "../api.js";
-import { go, setQuery } from "../app.js";
+import { go, lastList, setQuery } from "../app.js";
 import { h, iconButton } from "../viewer/dom.js";
 import "../viewer/trace.js";
 import { traceSource } from "../source.js";
 import { toast } from "../ui.js";
-import { lastList } from "./traces.js";
 
 export async function show(main, { steps: [id], query, app }) {
   main.className = "whole";
@@ -14,8 +13,7 @@ export async function show(main, { steps: [id], query, app }) {
   const viewer = document.createElement("p2re-trace");
   const source = traceSource(id, { readOnly });
   main.replaceChildren(viewer);
-  app.keys.set("Escape", () => go(lastList.href));
-  await viewer.open(source, { tab: query.tab, span: query.span ?? null });
+  await viewer.open(source, { tab: query.tab, span: query.span ?? null, other: query.with ?? "" });
   const { trace } = viewer, at = lastList.ids.indexOf(trace.trace_id);
   document.title = `${trace.name} · p2re`;
   const near = (by) => lastList.ids[at + by] && at >= 0 ? () => go(`/traces/${part(lastList.ids[at + by])}`) : null;
@@ -26,9 +24,10 @@ export async function show(main, { steps: [id], query, app }) {
     iconButton("Save as an HTML file", "save", () => { location.href = `/api/p2re/traces/${part(trace.trace_id)}/export`; }), readOnly ? null : pin(id, trace), readOnly ? null : iconButton("Delete this trace", "trash", () => ask(id)));
   viewer.append(tools);
   main.prepend(h("h1", { class: "hush" }, trace.name));
-  const kept = { tab: query.tab === "chat" ? "" : query.tab ?? "", span: query.span ?? "" };
-  viewer.addEventListener("p2re-tab", (event) => setQuery(Object.assign(kept, { tab: event.detail === "chat" ? "" : event.detail })));
+  const kept = { tab: query.tab === "chat" ? "" : query.tab ?? "", span: query.span ?? "", with: query.with ?? "" };
+  viewer.addEventListener("p2re-tab", (event) => setQuery(Object.assign(kept, { tab: event.detail === "chat" ? "" : event.detail, with: "" })));
   viewer.addEventListener("p2re-span", (event) => setQuery(Object.assign(kept, { span: event.detail ?? "" })));
+  viewer.addEventListener("p2re-other", (event) => setQuery(Object.assign(kept, { tab: "compare", with: event.detail })));
   app.keys.set("[", () => near(-1)?.());
   app.keys.set("]", () => near(1)?.());
   app.keys.set("f", () => viewer.focusFind());

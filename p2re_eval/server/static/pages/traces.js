@@ -1,7 +1,7 @@
 // The list of traces: filters and search in the address, new ones as they end.
 
 import { address, get } from "../api.js";
-import { setQuery } from "../app.js";
+import { lastList, setQuery } from "../app.js";
 import { count, duration, moment, money, tokens, wholeMoment } from "../viewer/format.js";
 import { button, fill, h, icon } from "../viewer/dom.js";
 import { code, empty, pageHead, problem, walker } from "../ui.js";
@@ -13,11 +13,11 @@ const SECONDS = { h: 3600, d: 86400 };
 
 /** Columns by name: title, width, cell, whether it is there unless chosen otherwise. */
 const COLUMNS = {
-  name: ["Trace", "minmax(120px, 1fr)", (row) => h("span", { class: "status" }, h("i", { class: `dot ${row.status}`, role: "img", "aria-label": row.status.toLowerCase() }), h("span", { class: "clip" }, row.name)), true],
-  input: ["Input", "minmax(160px, 1.8fr)", (row) => row.input_preview, true],
-  output: ["Output", "minmax(160px, 1.8fr)", (row) => h("span", { class: row.status === "ERROR" ? "fail" : "" }, row.output_preview), true],
+  name: ["Trace", "minmax(112px, 1fr)", (row) => h("span", { class: "status" }, h("i", { class: `dot ${row.status}`, role: "img", "aria-label": row.status.toLowerCase() }), h("span", { class: "clip" }, row.name)), true],
+  input: ["Input", "minmax(130px, 1.8fr)", (row) => row.input_preview, true],
+  output: ["Output", "minmax(130px, 1.8fr)", (row) => h("span", { class: row.status === "ERROR" ? "fail" : "" }, row.output_preview), true],
   scores: ["Scores", "64px", (row, scores) => scoreMarks(scores), true],
-  model: ["Model", "minmax(140px, 0.9fr)", (row) => h("span", { title: row.model }, row.model), true],
+  model: ["Model", "minmax(120px, 0.9fr)", (row) => h("span", { title: row.model }, row.model), true],
   took: ["Took", "72px", (row) => duration(row.end_ns && row.end_ns - row.start_ns), true, "n"],
   tokens: ["Tokens", "96px", (row) => tokens(row.input_tokens, row.output_tokens), true, "n"],
   cost: ["Cost", "70px", (row) => money(row.cost_usd), true, "n"],
@@ -30,9 +30,6 @@ const COLUMNS = {
   source: ["Source", "64px", (row) => row.source, false],
 };
 const WIDE = new Set(["input", "output"]);
-
-/** The ids of the list that was last looked at, for going from trace to trace. */
-export const lastList = { ids: [], href: "/traces" };
 
 /** Where a search found its words, marked, in the place of the beginning of the text. */
 function snippet(name, snippets) {

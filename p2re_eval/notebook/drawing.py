@@ -1,0 +1,114 @@
+"""Records as a front end draws them: the viewer where scripts run, still HTML elsewhere, and text.
+
+A frame with the viewer lies over the still HTML. Where frames are taken out (GitHub, an untrusted
+notebook) what lies below is seen; where their scripts do not run, the frame shows the same itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from p2re_eval.notebook.pages import facts_page, prompt_page, results_page, suite_page, trace_page
+from p2re_eval.notebook.texts import facts_text, prompt_text, suite_text, trace_text
+from p2re_eval.records import (
+    Comparison,
+    Evaluation,
+    PromptTemplate,
+    Record,
+    RenderedPrompt,
+    Result,
+    Suite,
+    Trace,
+)
+from p2re_eval.store.span_queries import tree_of
+from p2re_eval.viewer import trace_page as viewer_page
+
+Bundle: TypeAlias = dict[str, Any]
+"""What is said to a front end: a text (or JSON) for each media type."""
+
+_LINE_PX, _HEAD_PX, _SPAN_PX = 21, 180, 28
+_LEAST_PX, _MOST_PX, _TREE_PX = 230, 560, 420
+_A_LINE = 90
+
+
+def trace_bundle(trace: Trace, evaluations: Sequence[Evaluation] = ()) -> Bundle:
+    """A trace in the viewer of the web app."""
+    still = trace_page(trace)
+    head = trace.model_dump(mode="json", exclude={"spans"})
+    more = {
+        "span_count": len(trace.spans),
+        "evaluations": [one.model_dump(mode="json") for one in evaluations],
+        "pinned_ns": None,
+        "texts_dropped": False,
+    }
+    page = viewer_page(
+        json.dumps({**head, **more}),
+        title=trace.name,
+        spans={one.span_id: json.dumps(one.model_dump(mode="json")) for one in trace.spans},
+        tree_json=json.dumps(tree_of(trace).model_dump(mode="json")),
+        without_scripts=still,
+    )
+    height = _height_px(trace, evaluations)
+    return {"text/html": framed(page, still, trace, height), "text/plain": trace_text(trace)}
+
+
+def live(widget: object) -> dict[str, Any]:
+    """What shows a widget, where the front end knows widgets."""
+    found: Any = widget._repr_mimebundle_()  # type: ignore[attr-defined]  # ipywidgets' own
+    data = found[0] if isinstance(found, tuple) else found
+    return {kind: value for kind, value in (data or {}).items() if kind.startswith("application/")}
+
+
+def framed(page: str, still: str, trace: Trace, height_px: int) -> str:
+    """A page in a frame that can reach nothing, over what is seen where there are no frames."""
+    return (
+        f'<div style="position:relative;height:{height_px}px;overflow:hidden;resize:vertical;'
+        f'border:1px solid rgba(128,128,128,.35);border-radius:8px">{still}'
+        f'<iframe title="trace {trace.trace_id[:12]}" sandbox="allow-scripts" '
+        f'style="position:absolute;inset:0;width:100%;height:100%;border:0" '
+        f'srcdoc="{escape(page)}"></iframe></div>'
+    )
+
+
+def record_bundle(record: Record) -> Bundle:
+    """Any record: as what it is, or as a table of its facts."""
+    for kind, (page, text) in _DRAWN.items():
+        if isinstance(record, kind):
+            return {"text/html": page(record), "text/plain": text(record)}
+    return {"text/html": facts_page(record), "text/plain": facts_text(record)}
+
+
+def _compared(record: Comparison) -> str:
+    drawn: str = import_module("p2re_eval.notebook.compared").Compared(record)._repr_html_()
+    return drawn
+
+
+def _compared_text(record: Comparison) -> str:
+    return repr(import_module("p2re_eval.notebook.compared").Compared(record))
+
+
+_DRAWN: Mapping[type[Record], tuple[Callable[..., str], Callable[..., str]]] = {
+    PromptTemplate: (prompt_page, prompt_text),
+    RenderedPrompt: (prompt_page, prompt_text),
+    Suite: (suite_page, suite_text),
+    Result: (lambda one: results_page([one]), facts_text),
+    Comparison: (_compared, _compared_text),
+}
+
+
+def _height_px(trace: Trace, evaluations: Sequence[Evaluation]) -> int:
+    """As high as its texts need, within bounds; a person may pull the edge."""
+    texts = [message.text for message in trace.prompt.messages]
+    if trace.completion is not None:
+        texts += [trace.completion.text, *(c.arguments for c in trace.completion.tool_calls)]
+    if trace.fault is not None:
+        texts.append(trace.fault.message)
+    lines = [sum(1 + len(line) // _A_LINE for line in text.split("\n")) for text in texts]
+    needed = sum(count * _LINE_PX + 26 for count in lines) + 48 * len(evaluations) + _HEAD_PX
+    if trace.spans:
+        needed = max(needed, _TREE_PX, len(trace.spans) * _SPAN_PX)
+    return min(max(needed, _LEAST_PX), _MOST_PX)
