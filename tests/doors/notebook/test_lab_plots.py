@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 CELLS = [
-    "%load_ext p2re_eval\nfrom p2re_eval import annotate, evaluate, history, use\nuse(db='plots.db')",
+    "%load_ext p2re_eval\nfrom p2re_eval import annotate, evaluate, history, use\n"
+    "use(db='plots.db')",
     "%%prompt shout --define\nmodel: {provider: scripted, name: echo}\n"
     "inputs: {text: {}}\nprompt: '{{ text }}'",
     "cases = [{'inputs': {'text': t}, 'expected': 'a'} for t in ('a', 'b')]\n"
