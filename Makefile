@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo test test-phoenix test-sdks test-views lint bench bench-ab bench-capture bench-comparison bench-gates
+.PHONY: bench-faults bench-record bench-recording
 .PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
 
 demo: .venv/ready
@@ -69,6 +70,13 @@ bench-gates: .venv/dev
 
 bench-kills: .venv/dev
 	$(BIN)/python tests/benchmarks/kills.py
+
+# Eight writers and two readers, 200 kills, a full disk, a crash in every migration: six minutes.
+bench-faults: .venv/dev
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/store_faults.py
+
+bench-recording: .venv/dev
+	$(BIN)/python tests/benchmarks/recording.py
 
 bench-providers: .venv/dev
 	$(BIN)/python tests/benchmarks/providers.py

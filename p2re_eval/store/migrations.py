@@ -17,6 +17,7 @@ from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.online_tables import add_online_experiments
 from p2re_eval.store.steps.record_tables import add_record_tables
 from p2re_eval.store.steps.sync_ledger import add_sync_ledger
+from p2re_eval.store.steps.texts_nearby import find_texts_nearby
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -37,6 +38,7 @@ STEPS: tuple[Step, ...] = (
     add_spending_and_quarantine,
     add_online_experiments,
     add_sync_ledger,
+    find_texts_nearby,
     add_call_views,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
@@ -56,6 +58,8 @@ def migrate(
     backup = _back_up(connection, path, version) if version else None
     for number, step in enumerate(steps[version:], start=version + 1):
         _take(connection, step, number)
+    if not version:  # in an old file what is written next takes the pages of replaced tables
+        connection.execute("PRAGMA incremental_vacuum").fetchall()
     return backup
 
 
@@ -75,6 +79,15 @@ def refuse_newer(version: int, path: Path, *, known: int = len(STEPS)) -> None:
 
 
 def _take(connection: sqlite3.Connection, step: Step, number: int) -> None:
+    keys = int(connection.execute("PRAGMA foreign_keys").fetchone()[0])
+    connection.execute("PRAGMA foreign_keys = OFF")  # a table that is replaced is not emptied
+    try:
+        _take_alone(connection, step, number)
+    finally:
+        connection.execute(f"PRAGMA foreign_keys = {keys}")
+
+
+def _take_alone(connection: sqlite3.Connection, step: Step, number: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if schema_version(connection) < number:  # else another process was faster

@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from p2re_eval.records import MODEL_KINDS, CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
-from p2re_eval.store.columns import Update
+from p2re_eval.store.contents import Answer, Contents
 from p2re_eval.store.result_writes import save_evaluations
+from p2re_eval.store.texts import look_up
 from p2re_eval.store.trace_writes import (
     TRACE_COLUMNS,
-    Answer,
     add_span,
     insert_response,
     insert_trace,
     join_session,
     keep_exposures,
     keep_root,
+    not_before,
     remove_response,
     trace_values,
 )
@@ -44,9 +45,6 @@ UPDATE traces SET (input_tokens, output_tokens, cached_tokens, reasoning_tokens,
 WHERE id = ? AND (span_id = '' OR kind NOT IN {_SQL_KINDS})
 """  # noqa: S608 - our own names
 """A framework's call with the SDK's own call inside it is one call: the outer one counts."""
-_NAME_USER = Update(
-    "sessions", "UPDATE sessions SET user = ? WHERE session_id = ? AND user IS NULL"
-)
 _OWN_MEASURES = """
 , (model_answered, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd) = (
   SELECT model_answered, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd
@@ -109,11 +107,12 @@ def _known(transaction: Transaction, trace_id: str) -> _Known | None:
 def _whole(transaction: Transaction, one: CapturedSpan) -> None:
     """A trace that begins with its root, nearly always a single call: nothing is added up."""
     trace = _trace(one)
-    answer = Answer(transaction.redaction, trace.completion, trace.fault)
-    state = insert_trace(transaction, trace, answer)
+    contents = Contents(transaction.redaction, trace)
+    look_up(transaction, contents.texts())
+    state = insert_trace(transaction, trace, contents)
     if trace.session_id is not None and trace.user is not None:
         _name_user(transaction, trace.session_id, trace.user)
-    _keep(transaction, state, one, trace, answer)
+    _keep(transaction, state, one, trace, contents.answer)
 
 
 def _keep(
@@ -158,7 +157,8 @@ def _is_news(transaction: Transaction, known: _Known, span: Span) -> bool:
         return True
     if span.end_ns is None:
         return False
-    return (span.end_ns, transaction.redaction.json(span.attributes)) != tuple(found)
+    end_ns = not_before(span.start_ns, span.end_ns)
+    return (end_ns, transaction.redaction.json(span.attributes)) != tuple(found)
 
 
 def _join(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:
@@ -188,8 +188,8 @@ def _outranks(transaction: Transaction, known: _Known, span: Span) -> bool:
 
 def _set_root(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:
     trace = _trace(one)
-    answer = Answer(transaction.redaction, trace.completion, trace.fault)
-    values = dict(zip(TRACE_COLUMNS, trace_values(transaction, trace, answer), strict=True))
+    contents = Contents(transaction.redaction, trace)
+    values = dict(zip(TRACE_COLUMNS, trace_values(transaction, trace, contents), strict=True))
     for name in ("session_id", "user", "tags", "metadata"):
         values[name] = getattr(known, name) if values[name] is None else values[name]
     if trace.kind not in MODEL_KINDS:
@@ -203,7 +203,7 @@ def _set_root(transaction: Transaction, known: _Known, one: CapturedSpan) -> Non
         join_session(transaction, trace.session_id, known.row, trace.start_ns)
     if trace.user is not None and values["session_id"] is not None:
         _name_user(transaction, str(values["session_id"]), trace.user)
-    _keep(transaction, known.state, one, trace, answer)
+    _keep(transaction, known.state, one, trace, contents.answer)
 
 
 def _trace(one: CapturedSpan) -> Trace:
@@ -278,4 +278,9 @@ def _inherit(transaction: Transaction, known: _Known, one: CapturedSpan) -> None
 
 
 def _name_user(transaction: Transaction, session_id: str, user: str) -> None:
-    transaction.add(_NAME_USER, (transaction.redaction.text(user), session_id))
+    """Whose conversation it is, the first time that somebody says so."""
+    if transaction.first(("user of", session_id)):
+        transaction.connection.execute(
+            "UPDATE sessions SET user = ? WHERE session_id = ? AND user IS NULL",
+            (transaction.redaction.text(user), session_id),
+        )

@@ -28,7 +28,7 @@ BATCH_LIMIT = 1000
 """Jobs in a transaction: beyond that, other processes wait longer and nothing gets faster."""
 FEED_ROWS = 500
 """Texts indexed in a transaction: some 20 ms, the longest that a write waits for it."""
-FEED_AFTER_JOBS = 4000
+FEED_AFTER_JOBS = 12_000
 """A writer that is never idle feeds the index at least this often."""
 IDLE_S = 0.25
 
