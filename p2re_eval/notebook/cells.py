@@ -12,7 +12,8 @@ from p2re_eval.explain import did_you_mean
 from p2re_eval.prompts.sandbox import new_environment
 
 CELL = "cell"
-_OPTIONS = ("--model", "--session", "--define")
+_OPTIONS = ("--model", "--session")
+_SWITCHES = ("--define", "--save", "--overwrite")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class CellPrompt:
     model: str | None = None
     session: str | None = None
     define_only: bool = False
+    save: bool = False
+    overwrite: bool = False
 
 
 def read_cell(line: str, cell: str) -> CellPrompt:
@@ -31,33 +34,38 @@ def read_cell(line: str, cell: str) -> CellPrompt:
     words = shlex.split(line)
     names: list[str] = []
     options: dict[str, str] = {}
-    define = False
+    switches: set[str] = set()
     while words:
         word = words.pop(0)
         name, equals, value = word.partition("=")
-        if word == "--define":
-            define = True
+        if word in _SWITCHES:
+            switches.add(word)
         elif name in _OPTIONS:
             if not equals and not words:
                 raise UsageError(f"%%prompt: {name} needs a value")
             options[name] = value if equals else words.pop(0)
         elif word.startswith("-"):
-            raise UsageError(f"%%prompt: unknown option '{word}'{did_you_mean(word, _OPTIONS)}")
+            raise UsageError(
+                f"%%prompt: unknown option '{word}'{did_you_mean(word, (*_OPTIONS, *_SWITCHES))}"
+            )
         else:
             names.append(word)
     if len(names) > 1:
         raise UsageError(f"%%prompt: one name is enough, found {' and '.join(names)}")
     return CellPrompt(
         name=names[0] if names else CELL,
-        text=_as_yaml(cell),
+        text=_as_yaml(cell, options.get("--model")),
         model=options.get("--model"),
         session=options.get("--session"),
-        define_only=define,
+        define_only="--define" in switches,
+        save="--save" in switches,
+        overwrite="--overwrite" in switches,
     )
 
 
-def _as_yaml(cell: str) -> str:
-    """Text that is no prompt file becomes one user message; its variables become inputs."""
+def _as_yaml(cell: str, model: str | None) -> str:
+    """Text that is no prompt file becomes one user message; its variables become inputs, and the
+    model that is asked becomes its own."""
     if _is_prompt_file(cell):
         return cell
     from jinja2 import TemplateSyntaxError, meta
@@ -69,7 +77,11 @@ def _as_yaml(cell: str) -> str:
     except TemplateSyntaxError:
         found = []  # the loader says where it is wrong
     variables = [name for name in found if name not in environment.globals]
-    body = {"inputs": {name: {} for name in variables}, "messages": [{"user": text}]}
+    body: dict[str, object] = {"inputs": {name: {} for name in variables}}
+    if model is not None:
+        provider, _, name = model.partition("/")
+        body = {"model": {"provider": provider, "name": name}, **body}
+    body["messages"] = [{"user": text}]
     return yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
 
 

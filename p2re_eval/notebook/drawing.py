@@ -21,6 +21,7 @@ from p2re_eval.records import (
     Record,
     RenderedPrompt,
     Result,
+    Span,
     Suite,
     Trace,
 )
@@ -33,6 +34,12 @@ Bundle: TypeAlias = dict[str, Any]
 _LINE_PX, _HEAD_PX, _SPAN_PX = 21, 180, 28
 _LEAST_PX, _MOST_PX, _TREE_PX = 230, 560, 420
 _A_LINE = 90
+_DARK = "var(--jp-shadow-base-lightness,0)"
+_TURNED = f"filter:invert(calc({_DARK}/32)) hue-rotate(calc({_DARK}*5.625deg))"
+"""JupyterLab's theme reaches no frame, but a number of it can turn the page's light into dark: its
+dark themes say 32 here, its light ones 0, and other front ends nothing."""
+WHOLE = 300
+"""How many spans of a trace a notebook keeps with their texts."""
 
 
 def trace_bundle(trace: Trace, evaluations: Sequence[Evaluation] = ()) -> Bundle:
@@ -48,12 +55,21 @@ def trace_bundle(trace: Trace, evaluations: Sequence[Evaluation] = ()) -> Bundle
     page = viewer_page(
         json.dumps({**head, **more}),
         title=trace.name,
-        spans={one.span_id: json.dumps(one.model_dump(mode="json")) for one in trace.spans},
+        spans={one.span_id: _span(one, whole=at < WHOLE) for at, one in enumerate(trace.spans)},
         tree_json=json.dumps(tree_of(trace).model_dump(mode="json")),
         without_scripts=still,
+        scheme="light",
     )
     height = _height_px(trace, evaluations)
     return {"text/html": framed(page, still, trace, height), "text/plain": trace_text(trace)}
+
+
+def _span(span: Span, *, whole: bool) -> str:
+    """A span as JSON; of a very long trace the texts of most are left to the browser of traces."""
+    if not whole:
+        told = {"left out": "this page has the texts of the first spans; Traces() has all of them"}
+        span = span.model_copy(update={"prompt": None, "completion": None, "attributes": told})
+    return json.dumps(span.model_dump(mode="json"))
 
 
 def live(widget: object) -> dict[str, Any]:
@@ -69,7 +85,7 @@ def framed(page: str, still: str, trace: Trace, height_px: int) -> str:
         f'<div style="position:relative;height:{height_px}px;overflow:hidden;resize:vertical;'
         f'border:1px solid rgba(128,128,128,.35);border-radius:8px">{still}'
         f'<iframe title="trace {trace.trace_id[:12]}" sandbox="allow-scripts" '
-        f'style="position:absolute;inset:0;width:100%;height:100%;border:0" '
+        f'style="position:absolute;inset:0;width:100%;height:100%;border:0;{_TURNED}" '
         f'srcdoc="{escape(page)}"></iframe></div>'
     )
 

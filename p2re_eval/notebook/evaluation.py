@@ -82,7 +82,10 @@ def start_evaluation(
         plan = bench.harness.planner.plan(suite)
     except DefinitionErrors as error:
         raise _without_places(error) from None
-    kept = {SUITE_TEXT: _what_stays(own) + text}
+    cells = sorted(
+        {r.template.name for r in plan.runs if bench.library.is_defined(r.template.name)}
+    )
+    kept = {SUITE_TEXT: _what_stays(own, cells) + text}
     source = source or _source(bench, name, kept)
     runs = [replace(run, source=source, scorers=(*run.scorers, *own)) for run in plan.runs]
     experiment = new_experiment(name, suites=(name,), planned=len(runs), settings=kept)
@@ -210,12 +213,17 @@ def _split(
     return listed, tuple(own)
 
 
-def _what_stays(own: Sequence[BoundScorer]) -> str:
+def _what_stays(own: Sequence[BoundScorer], cells: Sequence[str]) -> str:
     """What a file made of this would not have, said at its top."""
-    return "".join(
-        f"# The scorer '{one.name}' was a function of a notebook: name it as module:function.\n"
+    lines = [
+        f"# The scorer '{one.name}' was a function of a notebook: name it as module:function."
         for one in own
-    )
+    ]
+    lines += [
+        f"# The prompt '{name}' was a notebook's cell: %%prompt {name} --save makes it a file."
+        for name in cells
+    ]
+    return "".join(line + "\n" for line in lines)
 
 
 def _document(

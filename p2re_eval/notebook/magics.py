@@ -9,9 +9,11 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from p2re_eval.errors import P2REError, UsageError
-from p2re_eval.notebook.bench import Answer, evaluations_of, workbench
-from p2re_eval.notebook.cells import CellPrompt, read_cell
+from p2re_eval.notebook.bench import Answer, Workbench, evaluations_of, workbench
+from p2re_eval.notebook.cells import CELL, CellPrompt, read_cell
+from p2re_eval.notebook.playground import NewVersion
 from p2re_eval.records import JSON, PromptTemplate, Record, Trace
+from p2re_eval.suites.saved import write_whole
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -61,9 +63,10 @@ def p2re_magic(line: str) -> None:
 
 def _prompt_magic(ipython: InteractiveShell) -> Callable[[str, str], Answer | PromptTemplate]:
     def prompt(line: str, cell: str) -> Answer | PromptTemplate:
-        """``%%prompt [NAME] [--model PROVIDER/NAME] [--session ID] [--define]``: a prompt in YAML,
-        or plain Jinja text as one user message; inputs come from Python variables of their names.
-        ``--define`` only keeps it, for ``evaluate("NAME", ...)``."""
+        """``%%prompt [NAME] [--model PROVIDER/NAME] [--session ID] [--define] [--save]``: a prompt
+        in YAML, or plain Jinja text as one user message; inputs come from Python variables of their
+        names. ``--define`` only keeps it, for ``evaluate("NAME", ...)``; ``--save`` makes it a file
+        of the project, ``--save --overwrite`` a new version of one that is there."""
         return run_cell(read_cell(line, cell), ipython.user_ns)
 
     return prompt
@@ -72,10 +75,13 @@ def _prompt_magic(ipython: InteractiveShell) -> Callable[[str, str], Answer | Pr
 def run_cell(cell: CellPrompt, variables: Mapping[str, object]) -> Answer | PromptTemplate:
     """Define the cell's prompt and, unless that was all, run it with these variables.
 
-    Raises DefinitionErrors, UsageError (a variable is missing), ProviderError.
+    Raises DefinitionErrors, UsageError (a variable is missing, or the file is there already),
+    ProviderError.
     """
     bench = workbench()
     template = bench.library.define(cell.name, cell.text)
+    if cell.save:
+        return save_prompt(bench, cell)
     if cell.define_only:
         return template
     inputs: dict[str, JSON] = {}
@@ -86,6 +92,28 @@ def run_cell(cell: CellPrompt, variables: Mapping[str, object]) -> Answer | Prom
             what = f"the prompt '{template.name}' takes '{name}', and no variable is called so"
             raise UsageError(f"{what}; write {name} = ... in a cell above")
     return bench.run(template, model=cell.model, inputs=inputs, session=cell.session)
+
+
+def save_prompt(bench: Workbench, cell: CellPrompt) -> PromptTemplate:
+    """Write a cell's prompt to the project's folder of prompts.
+
+    Raises UsageError when it has no name, or when the file is there and says something else: the
+    difference is shown first.
+    """
+    if cell.name == CELL:
+        raise UsageError("a file needs a name: %%prompt NAME --save")
+    path = bench.harness.settings.prompts / f"{cell.name}.yaml"
+    text = cell.text.strip("\n") + "\n"
+    if path.exists():
+        change = NewVersion(path, path.read_text(encoding="utf-8"), text)
+        if change.diff() and not cell.overwrite:
+            what = f"{path.name} is there already, and this would change:\n{change.diff()}\n"
+            raise UsageError(what + f"to write it: %%prompt {cell.name} --save --overwrite")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    bench.library.forget(cell.name)
+    print(f"written: {path}")  # noqa: T201 - a notebook's own voice
+    return bench.library.get(cell.name)
 
 
 def _say(

@@ -14,6 +14,7 @@ from p2re_eval.errors import MissingExtra, UsageError
 from p2re_eval.explain import did_you_mean
 from p2re_eval.notebook.frames import result_rows
 from p2re_eval.records import Comparison, Result
+from p2re_eval.report.summary import summarize
 from p2re_eval.stats import wilson_interval
 
 try:
@@ -22,6 +23,7 @@ except ImportError as error:
     raise MissingExtra("plots need Altair: pip install 'p2re-eval[notebook]'") from error
 
 Rows = list[dict[str, object]]
+Drawn = alt.Chart | alt.LayerChart
 _WIDTH, _SQUARE = 420, 260
 PALETTE = ["#3f6fe0", "#d08700", "#0d8f8a", "#8452d5", "#c2508f", "#6f7a87", "#2f8f55", "#c4543a"]
 """The colours of the web app."""
@@ -48,7 +50,7 @@ class LayeredPlot(alt.LayerChart):
         return _bundle(self)
 
 
-def _bundle(chart: alt.Chart | alt.LayerChart) -> dict[str, object]:
+def _bundle(chart: Drawn) -> dict[str, object]:
     """As Vega where a front end has it, else as a picture, else as the rows behind it."""
     spec = chart.to_dict()
     shown: dict[str, object] = {_VEGA: spec, "text/plain": _rows_text(spec)}
@@ -65,12 +67,12 @@ def _rows_text(spec: Mapping[str, Any]) -> str:
     return "\n".join([str(spec.get("title", "plot")), tabulate(rows, headers="keys")])
 
 
-def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
+def result_chart(what: str, results: Iterable[Result]) -> Drawn:
     """``scores``, ``latency``, ``cost`` (against quality) or ``versions``.
 
-    Raises UsageError for another word.
+    Raises UsageError for another word, or when no answer has what is to be plotted.
     """
-    known: Mapping[str, Callable[[Sequence[Result]], alt.Chart]] = {
+    known: Mapping[str, Callable[[Sequence[Result]], Drawn]] = {
         "scores": _scores,
         "latency": _latency,
         "cost": _cost,
@@ -83,7 +85,12 @@ def result_chart(what: str, results: Iterable[Result]) -> alt.Chart:
 
 
 def flips_chart(comparison: Comparison) -> alt.Chart:
-    """The cases that moved: from the pass rate before to the one after."""
+    """The cases that moved: from the pass rate before to the one after.
+
+    Raises UsageError where none did.
+    """
+    if not comparison.flips:
+        raise UsageError("there is nothing to plot: no case flipped")
     variants = {(flip.prompt, flip.model) for flip in comparison.flips}
     rows: Rows = [
         {
@@ -208,26 +215,30 @@ def _latency(results: Sequence[Result]) -> alt.Chart:
     return chart
 
 
-def _cost(results: Sequence[Result]) -> alt.Chart:
-    """A point a prompt and model; the frontier is the line no other point is above and left of."""
+def _cost(results: Sequence[Result]) -> alt.LayerChart:
+    """A point a prompt and model; the frontier joins those that no other is better and cheaper
+    than."""
     rows = _cheapest_first(results)
     best = -1.0
     for row in rows:
         rate = row["pass_rate"]
         assert isinstance(rate, float)
         row["frontier"], best = rate > best, max(best, rate)
-    chart: alt.Chart = (
-        _chart(rows, "Cost against quality")
-        .mark_point(filled=True, size=90)
-        .encode(
-            x=alt.X("cost_usd:Q", title="US dollars an answer"),
-            y=alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate"),
-            color=alt.Color("variant:N", title=None, scale=_COLORS, legend=_ABOVE),
-            shape=alt.Shape("frontier:N", title="on the frontier"),
-            tooltip=["variant:N", "cost_usd:Q", "pass_rate:Q", "answers:Q"],
-        )
-    )
-    return chart
+    x = alt.X("cost_usd:Q", title="US dollars an answer")
+    y = alt.Y("pass_rate:Q", scale=alt.Scale(domain=[0, 1]), title="pass rate")
+    color = alt.Color("variant:N", title=None, scale=_COLORS, legend=_ABOVE)
+    shown = ["variant:N", "cost_usd:Q", "pass_rate:Q", "low:Q", "high:Q", "answers:Q"]
+    base = alt.Chart().encode(x=x)
+    layers = [
+        base.transform_filter("datum.frontier")
+        .mark_line(interpolate="step-after", color="#9aa2ad", strokeDash=[4, 4])
+        .encode(y=y),
+        base.mark_rule(strokeWidth=2, opacity=0.45).encode(
+            y=alt.Y("low:Q"), y2="high:Q", color=color
+        ),
+        base.mark_point(filled=True, size=90, opacity=1).encode(y=y, color=color, tooltip=shown),
+    ]
+    return _layered(rows, layers, "Cost against quality", _WIDTH, _SQUARE)
 
 
 def _cheapest_first(results: Sequence[Result]) -> Rows:
@@ -237,14 +248,16 @@ def _cheapest_first(results: Sequence[Result]) -> Rows:
     rows: Rows = []
     for variant, group in groups.items():
         costs = [one.cost_usd for one in group if one.cost_usd is not None]
-        scored = [one for one in group if one.outcome in {"passed", "failed"}]
-        if costs and scored:
+        rate = summarize(group).figures.pass_rate
+        if costs and rate is not None:
             rows.append(
                 {
                     "variant": variant,
                     "cost_usd": sum(costs) / len(costs),
-                    "pass_rate": sum(one.outcome == "passed" for one in scored) / len(scored),
-                    "answers": len(scored),
+                    "pass_rate": rate.rate,
+                    "low": rate.low,
+                    "high": rate.high,
+                    "answers": rate.n,
                 }
             )
     return sorted(rows, key=lambda row: (row["cost_usd"], -float(str(row["pass_rate"]))))
@@ -285,4 +298,7 @@ def _layered(
 
 
 def _inline(rows: Rows) -> alt.Data:
+    """Raises UsageError where there is nothing to draw."""
+    if not rows:
+        raise UsageError("there is nothing to plot: no answer here has such a figure")
     return alt.Data(values=rows)  # type: ignore[no-untyped-call]

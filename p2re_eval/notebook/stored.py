@@ -81,7 +81,7 @@ class StoredExperiment:
         sides = (recorded(one._store, one.record) for one in (older, self))
         return Compared(compare(*sides, confidence=confidence))
 
-    def plot(self, what: str = "scores") -> alt.Chart:
+    def plot(self, what: str = "scores") -> alt.Chart | alt.LayerChart:
         """``scores``, ``latency``, ``cost`` (against quality) or ``versions``. Needs Altair."""
         from p2re_eval.notebook.plots import result_chart
 

@@ -38,7 +38,7 @@ def took_text(trace: Trace) -> str:
             given = (UNKNOWN if n is None else n for n in (usage.input_tokens, usage.output_tokens))
             parts.append("{} in, {} out".format(*given))
         cost = completion.cost_usd
-        parts.append(UNKNOWN + " cost" if cost is None else money_text(cost))
+        parts.append("cost unknown" if cost is None else money_text(cost))
     return " · ".join(parts)
 
 

@@ -122,6 +122,9 @@ class PlaygroundForm:
             self._playground.run(inputs, models=models, repeat=self.repeat.value, show=show)
         except ProviderError:
             pass  # each card says how its own run ended
+        except KeyboardInterrupt:
+            self.said.value = sentence("interrupted; what the models still answer is recorded")
+            return
         except P2REError:
             self.answers.children = []
             raise

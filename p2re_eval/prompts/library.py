@@ -72,6 +72,14 @@ class PromptLibrary:
         self._defined[template.name] = template
         return template
 
+    def forget(self, name: str) -> None:
+        """What :meth:`define` said under this name no longer counts; the file does, if any."""
+        self._defined.pop(name, None)
+
+    def is_defined(self, name: str) -> bool:
+        """Whether :meth:`define` said what this prompt is, and not a file."""
+        return name in self._defined
+
     def names(self) -> list[str]:
         """The names of all prompts, sorted; a file that cannot be read counts by its stem."""
         return sorted({*self._index(), *self._defined})

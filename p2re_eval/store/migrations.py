@@ -15,6 +15,7 @@ from p2re_eval.store.steps.call_views import add_call_views
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.online_tables import add_online_experiments
+from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
 from p2re_eval.store.steps.sync_ledger import add_sync_ledger
 from p2re_eval.store.steps.texts_nearby import find_texts_nearby
@@ -39,6 +40,7 @@ STEPS: tuple[Step, ...] = (
     add_online_experiments,
     add_sync_ledger,
     find_texts_nearby,
+    remember_pruned_traces,
     add_call_views,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""

@@ -29,7 +29,7 @@ _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILINE)
 _NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
 _LOOK = (
-    "\n:root{color-scheme:light dark}body{margin:0;background:Canvas}p2re-trace{height:100vh}"
+    "\n:root{color-scheme:SCHEME}body{margin:0;background:Canvas}p2re-trace{height:100vh}"
     "p2re-trace:not(:defined){display:block;height:auto;padding:.6em 1em;font:14px/1.5 sans-serif}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.2em 0 .8em}\n"
 )
@@ -72,13 +72,16 @@ def trace_page(
     spans: Mapping[str, str],
     tree_json: str,
     without_scripts: str = "",
+    scheme: str = "light dark",
 ) -> str:
     """One HTML file that holds a trace and the viewer: no server, no network.
 
     ``head_json`` is what the API gives as a trace, ``tree_json`` its tree, ``spans`` each span's
     JSON by id. What the trace says cannot leave its quotes: ``<`` is written as an escape.
-    ``without_scripts`` is the HTML that is seen where scripts do not run.
+    ``without_scripts`` is the HTML that is seen where scripts do not run; ``scheme`` is CSS's
+    ``color-scheme``.
     """
+    look = _LOOK.replace("SCHEME", scheme)
     found = ",".join(f"{_quoted(name)}:{_safe(body)}" for name, body in spans.items())
     script = (
         f"const head={_safe(head_json)},tree={_safe(tree_json)},spans={{{found}}};"
@@ -88,14 +91,14 @@ def trace_page(
     code = bundle()
     policy = (
         f"default-src 'none'; script-src {_allowed(code)} {_allowed(script)}; "
-        f"style-src {_allowed(_LOOK)}; img-src data:; base-uri 'none'; form-action 'none'"
+        f"style-src {_allowed(look)}; img-src data:; base-uri 'none'; form-action 'none'"
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(title)}</title>"
-        f"<style>{_LOOK}</style>"
+        f"<style>{look}</style>"
         f"</head><body><p2re-trace>{without_scripts}</p2re-trace><script>{code}</script>"
         f"<script>{script}</script></body></html>\n"
     )

@@ -117,3 +117,45 @@ def test_a_person_works_from_an_idea_to_a_suite(kernel: Kernel, tmp_path: Path) 
         long = store.read_experiment("latest")
         assert (long.name, long.status) == ("long", "INTERRUPTED")
         assert 12 <= len(list(store.results(long.experiment_id))) < 500
+
+
+def test_a_prompt_of_a_cell_becomes_a_file_and_then_a_new_version(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    """With its model; a file that says something else is not overwritten before its change was
+    shown; a suite of a cell's prompt says what it lacks."""
+    file = tmp_path / "prompts/month.yaml"
+    kernel.run("%load_ext p2re_eval")
+    kernel.run("%%prompt month --model scripted/echo --define\nName a month of {{ season }}.")
+    kernel.run(
+        "from p2re_eval import Playground, evaluate\n"
+        "cases = [{'season': 'winter'}]\n"
+        "evaluate('month', cases).to_suite('suites/month.yaml')"
+    )
+    head, _, rest = (tmp_path / "suites/month.yaml").read_text().partition("\n")
+    assert (
+        head == "# The prompt 'month' was a notebook's cell: %%prompt month --save makes it a file."
+    )
+    assert rest.startswith("prompt: month\n")
+    outputs = kernel.run("%%prompt --save\nx")
+    assert "a file needs a name: %%prompt NAME --save" in said(outputs)
+    cell = "%%prompt month --model scripted/echo --save{}\nName {} month of {{{{ season }}}}."
+    assert "written: " in said(kernel.run(cell.format("", "a")))
+    assert file.read_text() == (
+        "model:\n  provider: scripted\n  name: echo\ninputs:\n  season: {}\n"
+        "messages:\n- user: Name a month of {{ season }}.\n"
+    )
+    outputs = kernel.run(cell.format("", "one"))
+    assert "-- user: Name a month of {{ season }}.\n+- user: Name one month of" in said(outputs)
+    assert "%%prompt month --save --overwrite" in said(outputs)
+    assert "Name a month" in file.read_text()
+    kernel.run(cell.format(" --overwrite", "one"))
+    assert "Name one month" in file.read_text()
+    outputs = kernel.run("evaluate('month', cases).results[0].output_preview")
+    assert outputs[-1]["data"]["text/plain"] == "'Name one month of winter.'"
+    assert (
+        kernel.run("Playground('month').text == open('prompts/month.yaml').read()")[-1]["data"][
+            "text/plain"
+        ]
+        == "True"
+    )

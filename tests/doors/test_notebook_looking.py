@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from p2re_eval.clock import new_trace_id
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook import Traces, Workbench, annotate, evaluate, experiment, view
+from p2re_eval.notebook.drawing import trace_bundle
+from p2re_eval.records import ModelSettings, RenderedPrompt, Span, Trace
 from p2re_eval.store.expression import ExpressionError
 
 PROMPT = """\
@@ -118,3 +121,54 @@ def test_an_unknown_plot_is_refused_with_what_there_is(bench: Workbench) -> None
     made = evaluate("route", CASES, ["equals"], at=bench)
     with pytest.raises(UsageError, match=r"no plot is called 'score'; did you mean 'scores'\?"):
         made.plot("score")
+
+
+def test_a_trace_of_many_steps_is_drawn_with_its_tree(bench: Workbench) -> None:
+    """Where nothing runs, as a table in the tree's order; the viewer gets every span."""
+    begun = 1_700_000_000_000_000_000
+    trace_id = new_trace_id(begun)
+    shared = {"trace_id": trace_id, "start_ns": begun, "end_ns": begun + 40_000_000}
+    trace = Trace(
+        span_id="1" * 16,
+        name="answer the ticket",
+        kind="AGENT",
+        status="OK",
+        prompt=RenderedPrompt(name="", messages=(), model=ModelSettings()),
+        spans=(
+            Span(span_id="2" * 16, parent_id="1" * 16, name="plan", kind="CHAIN", **shared),
+            Span(
+                span_id="3" * 16,
+                parent_id="2" * 16,
+                name="ask the <shop>",
+                kind="TOOL",
+                status="ERROR",
+                **shared,
+            ),
+        ),
+        **shared,
+    )
+    bench.store.finish_trace(trace).result()
+    bundle = view(trace_id, at=bench)._repr_mimebundle_()
+    still, _, frame = bundle["text/html"].partition("<iframe")
+    assert "answer the ticket</td>" in still
+    assert "\u2003\u2003ask the &lt;shop&gt;</td>" in still
+    assert still.index("plan</td>") < still.index("ask the &lt;shop&gt;</td>")
+    assert "<td style" in still.partition("ERROR")[0]
+    assert frame.count("3333333333333333") >= 2
+    assert "2 spans" in bundle["text/plain"]
+
+
+def test_a_trace_of_thousands_of_steps_stays_small_enough_for_a_notebook() -> None:
+    """Every step is in the tree; the texts of most stay in the database."""
+    begun = 1_700_000_000_000_000_000
+    shared = {"trace_id": "a" * 32, "start_ns": begun, "end_ns": begun + 1_000_000}
+    spans = tuple(
+        Span(span_id=f"{n:016x}", name="step", attributes={"text": "x" * 4000}, **shared)
+        for n in range(1, 3001)
+    )
+    prompt = RenderedPrompt(name="", messages=(), model=ModelSettings())
+    trace = Trace(span_id="f" * 16, name="long", prompt=prompt, spans=spans, **shared)
+    html = trace_bundle(trace)["text/html"]
+    assert len(html) < 5_000_000
+    assert f"{3000:016x}" in html
+    assert "and 2,900 more spans" in html

@@ -131,3 +131,13 @@ def test_a_plot_is_seen_without_the_network(bench: Workbench) -> None:
         assert b64decode(shown["image/png"]).startswith(b"\x89PNG")
     assert shown["text/plain"].splitlines()[0] == "Drift of pass rate"
     assert "route · scripted/router" in shown["text/plain"]
+
+
+def test_what_has_nothing_to_plot_says_so(bench: Workbench) -> None:
+    """A sentence, and no empty frame."""
+    made = measure(bench, "Route.", "{never: x}")
+    with pytest.raises(UsageError, match="nothing to plot: no answer here has such a figure"):
+        made.plot("cost")
+    again = measure(bench, "Route.", "{never: x}")
+    with pytest.raises(UsageError, match="nothing to plot: no case flipped"):
+        again.compare(made).plot()

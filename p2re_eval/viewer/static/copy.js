@@ -75,8 +75,8 @@ export function textOf(message) {
 }
 
 export function modelId(trace) {
-  const model = trace.prompt?.model;
-  return model ? `${model.provider}/${model.name}` : "";
+  const model = trace.prompt?.model ?? {};
+  return [model.provider, model.name].filter(Boolean).join("/");
 }
 
 function shell(text) {

@@ -17,7 +17,7 @@ import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
 SHOTS = Path(__file__).parents[3] / ".p2re" / "screenshots" / "notebook"
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 READY = """async () => {
   const { shell } = window.jupyterapp;
   shell.collapseLeft();
@@ -75,8 +75,9 @@ class Notebook:
         return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One a file: while it lives, its thread has an event loop that other tests would meet."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip("no chromium in /usr/bin")
@@ -88,7 +89,7 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One for all: it takes seconds to start."""
     pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")

@@ -186,8 +186,7 @@ def test_traces_are_browsed_filtered_and_opened(open_notebook: Any, project: Pat
 def test_what_is_drawn_follows_the_theme_and_outlives_the_kernel(
     open_notebook: Any, project: Path
 ) -> None:
-    """The browser is dark in a dark JupyterLab; the viewer of a trace, once drawn, needs no
-    kernel."""
+    """Dark in a dark JupyterLab; the viewer of a trace, once drawn, needs no kernel."""
     cells = [SETUP + "\nuse(db='dark.db')", "run('echo', text='Good night')", "Traces()"]
     notebook = open_notebook("dark.ipynb", cells)
     page = notebook.page
@@ -205,3 +204,31 @@ def test_what_is_drawn_follows_the_theme_and_outlives_the_kernel(
     notebook.shot("dark")
     lightness = "element => getComputedStyle(element).backgroundColor"
     assert page.locator(".p2re-browser").evaluate(lightness) == "rgb(19, 21, 23)"
+    turned = page.locator(".jp-OutputArea iframe").evaluate("e => getComputedStyle(e).filter")
+    assert turned == "invert(1) hue-rotate(180deg)"
+
+
+def test_an_evaluation_shows_how_far_it_is_and_may_be_interrupted(
+    open_notebook: Any, project: Path
+) -> None:
+    """A bar and a table that fill; after an interrupt one line says where the answers are."""
+    cells = [
+        SETUP + "\nuse(db='bar.db', concurrency=2)",
+        "from p2re_eval import evaluate\n"
+        "slow = {'provider': 'scripted', 'name': 'slow', 'extra': {'latency_s': 0.3}}\n"
+        "cases = [{'text': f'ticket {n}'} for n in range(400)]\n"
+        "evaluate('echo', cases, [{'contains': '1'}], models=[slow], name='long')",
+    ]
+    notebook = open_notebook("bar.ipynb", cells)
+    page = notebook.page
+    page.wait_for_selector(".jp-OutputArea progress")
+    page.wait_for_selector(".jp-OutputArea table:has-text('scripted/slow')")
+    page.wait_for_function("document.querySelector('.jp-OutputArea progress')?.value > 5")
+    notebook.shot("progress")
+    notebook.command("kernelmenu:interrupt")
+    page.get_by_text("has what was answered").first.wait_for()
+    assert page.locator(".jp-OutputArea progress").count() == 0
+    with open_store(project / "bar.db", read_only=True) as store:
+        (long,) = [one for one in store.list_experiments() if one.name == "long"]
+        assert long.status == "INTERRUPTED"
+        assert len(list(store.results(long.experiment_id))) > 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 CELLS = [
-    "%load_ext p2re_eval\nfrom p2re_eval import annotate, evaluate, history, use\n"
+    "%load_ext p2re_eval\nfrom p2re_eval import annotate, evaluate, history, use",
     "use(db='plots.db')",
     "%%prompt shout --define\nmodel: {provider: scripted, name: echo}\n"
     "inputs: {text: {}}\nprompt: '{{ text }}'",
