@@ -56,6 +56,7 @@ class Redaction:
         # Instructions, settings and attributes come again and again.
         self._seen = lru_cache(maxsize=2048)(self._look)
         self._heads: dict[tuple[str, str | None, int], tuple[ModelSettings, Text]] = {}
+        self._known_plain = lru_cache(maxsize=2048)(self._is_plain)
         self._heard = lru_cache(maxsize=2048)(self._listen)
 
     @property
@@ -169,7 +170,12 @@ class Redaction:
 
     def _plain(self, text: str) -> bool:
         """Whether it passes, and says nothing else when it is read as JSON."""
-        return "\\u" not in text and "\\/" not in text and self._passes(text)
+        if self._must_look:
+            return False
+        return self._known_plain(text) if len(text) <= _SHORT else self._is_plain(text)
+
+    def _is_plain(self, text: str) -> bool:
+        return "\\u" not in text and "\\/" not in text and self._look(text)
 
     def _passes(self, text: str, *, names: bool = True) -> bool:
         """Whether JSON text can be written as it is; without ``names`` its keys are our own."""
