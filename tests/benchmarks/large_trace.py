@@ -94,14 +94,19 @@ def look(browser: Any, address: str) -> dict[str, float]:
     while not page.evaluate("window.firstRow"):
         page.wait_for_timeout(20)
     opening = page.evaluate("Math.max(0, ...longTasks)")
-    found = {"first": page.evaluate("firstRow"), "opening": opening, **page.evaluate(SCROLL)}
+    painted = page.evaluate(
+        "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN"
+    )
+    seen = {"painted": painted, "first": page.evaluate("firstRow"), "opening": opening}
+    found = {**seen, **page.evaluate(SCROLL)}
     page.context.close()
     return found
 
 
 def told(one: dict[str, float]) -> str:
     """A visit in one line."""
-    opening = f"first row {one['first']:6.0f}, longest task opening {one['opening']:4.0f}"
+    painted = f"first paint {one['painted']:4.0f}, first row {one['first']:5.0f}"
+    opening = f"{painted}, longest task opening {one['opening']:4.0f}"
     tasks = f"scrolling: longest task {one['longest']:4.0f}, {one['tasks']:.0f} above 50"
     frames = f"frames p50 {one['p50']:3.0f} p95 {one['p95']:3.0f} most {one['most']:4.0f}"
     return f"  {opening}; {tasks}, {frames}; rows at most {one['rows']:.0f}"
