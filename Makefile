@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: demo test test-phoenix test-sdks lint bench bench-ab bench-capture bench-comparison bench-gates
-.PHONY: bench-kills bench-phoenix bench-providers chaos clean fuzz wire
+.PHONY: bench-kills bench-phoenix bench-providers bench-server bench-viewer chaos clean fuzz wire
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -74,6 +74,12 @@ fuzz: .venv/fuzz/ready
 	.venv/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --group fuzz
 	@touch $@
+
+bench-server: .venv/dev
+	$(BIN)/python tests/benchmarks/server_load.py 1000000
+
+bench-viewer: .venv/dev
+	$(BIN)/python tests/benchmarks/large_trace.py
 
 chaos: .venv/dev
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py

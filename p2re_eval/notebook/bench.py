@@ -12,6 +12,7 @@ from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.errors import ProviderError
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings, execute
 from p2re_eval.planning import PlannedRun
+from p2re_eval.project import layout
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import (
     JSON,
@@ -67,7 +68,8 @@ class Workbench:
     """A project's prompts and the database, for as long as the kernel lives.
 
     ``root`` is the project's folder: by default the nearest one upwards that holds ``prompts``, a
-    ``pyproject.toml`` or a repository. ``db`` is the database, by default that of every command.
+    ``pyproject.toml`` or a repository. ``db`` is the database, by default that of every command;
+    ``prompts`` the folder of prompts, by default the project's.
     """
 
     def __init__(
@@ -75,14 +77,16 @@ class Workbench:
         root: Path | str | None = None,
         *,
         db: Path | str | None = None,
-        prompts: Path | str = "prompts",
+        prompts: Path | str | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
         self.root = project_root(Path.cwd()) if root is None else Path(root).resolve()
+        places = layout(self.root)
+        usual = places.database or default_path()
         settings = Settings(
             root=self.root,
-            db_path=default_path() if db is None else Path(db).expanduser().resolve(),
-            prompts=self.root / prompts,
+            db_path=usual if db is None else Path(db).expanduser().resolve(),
+            prompts=places.prompts if prompts is None else self.root / prompts,
             concurrency=concurrency,
         )
         self.harness = Harness(settings, experiment=new_experiment(NOTEBOOK))
@@ -209,7 +213,7 @@ def use(
     root: Path | str | None = None,
     *,
     db: Path | str | None = None,
-    prompts: Path | str = "prompts",
+    prompts: Path | str | None = None,
     concurrency: int = DEFAULT_CONCURRENCY,
 ) -> Workbench:
     """Work with this project and database from now on; the one before is closed."""

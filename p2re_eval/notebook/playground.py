@@ -15,6 +15,7 @@ from p2re_eval.engine.runs import Answered
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, workbench
 from p2re_eval.pipeline import execute
+from p2re_eval.project import layout
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import JSON, PromptTemplate, Trace
 from p2re_eval.report.word_diff import word_diff
@@ -115,7 +116,7 @@ class Playground:
         if not self.answers:
             raise UsageError("nothing was run yet; run it, then save what is right")
         root = self._bench.root
-        target = Path(path or root / "suites" / "saved" / f"{self.template.name}.yaml")
+        target = Path(path or layout(root).suites[0] / "saved" / f"{self.template.name}.yaml")
         right = self.answers[0].text if expected is None else expected
         append_case(target, self.template.name, self._inputs, right, root=root)
         return target

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from p2re_eval.clock import new_trace_id
+from p2re_eval.errors import UsageError
 from p2re_eval.online.buckets import variant_of
 from p2re_eval.plugins import installed_redact
 from p2re_eval.records import Assignment, Evaluation, Exposure, OnlineExperiment, Score
@@ -17,6 +18,8 @@ from p2re_eval.tracing.recorder import LOG
 
 FRESH_S = 30.0
 """How long a definition is believed: so soon does a running service hear that it was stopped."""
+LARGEST = 1e100
+"""An outcome, either way: the squares of such numbers can still be added up."""
 _REMEMBERED = 100_000
 """Units known to be written down; beyond that, some are said twice, which changes nothing."""
 
@@ -45,7 +48,13 @@ class Desk:
         return found
 
     def outcome(self, name: str, unit: str, value: float) -> None:
-        """What came of a unit, on disk when this returns; said again it replaces."""
+        """What came of a unit, on disk when this returns; said again it replaces.
+
+        Raises UsageError for what is no amount that can be averaged.
+        """
+        if not abs(value) <= LARGEST:
+            what = f"the outcome {value} cannot be averaged"
+            raise UsageError(f"{what}; give a number between -{LARGEST:g} and {LARGEST:g}")
         experiment = self._experiment(name)
         now_ns = time.time_ns()
         judged = Evaluation(

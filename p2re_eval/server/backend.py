@@ -18,6 +18,7 @@ from p2re_eval.clock import SystemClock, new_trace_id
 from p2re_eval.online import Online
 from p2re_eval.online.assigning import Desk
 from p2re_eval.plugins import installed_redact
+from p2re_eval.project import layout
 from p2re_eval.records import Evaluation
 from p2re_eval.server.access import Access
 from p2re_eval.server.freshness import Freshness
@@ -102,7 +103,7 @@ class Backend:
     @property
     def project(self) -> Project | None:
         """The prompts beside the database, where there are any."""
-        if self.root is None or not (self.root / "prompts").is_dir():
+        if self.root is None or not layout(self.root).prompts.is_dir():
             return None
         with self._lock:
             if self._project is None:

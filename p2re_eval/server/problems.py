@@ -100,14 +100,18 @@ class ApiRoute(APIRoute):
         async def handler(request: Request) -> Response:
             setattr(request.state, FROM_RECORD, self.from_record and _asks_record(request))
             try:
-                response = await handle(limited(request, self.most_body))
-            except Unchanged as found:
-                response = found.response
-            except Exception as error:  # noqa: BLE001 - what nobody meant is raised again
-                response = problem_of(error)
-            for name, value in PRIVATE.items():
-                response.headers.setdefault(name, value)
-            return _tagged(request, response)
+                try:
+                    response = await handle(limited(request, self.most_body))
+                except Unchanged as found:
+                    response = found.response
+                except Exception as error:  # noqa: BLE001 - what nobody meant is raised again
+                    response = problem_of(error)
+                for name, value in PRIVATE.items():
+                    response.headers.setdefault(name, value)
+                return _tagged(request, response)
+            finally:
+                if hasattr(request.state, "p2re_asking"):
+                    request.state.p2re.freshness.after(request)
 
         return handler
 

@@ -17,6 +17,7 @@ from p2re_eval.errors import (
 )
 from p2re_eval.gates import Gate, parse_gate
 from p2re_eval.pipeline import Harness, Settings, execute
+from p2re_eval.project import layout
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.prompts.versions import VersionEntry
 from p2re_eval.records import JSON, Case, ModelSettings, PromptTemplate, RenderedPrompt, Suite
@@ -34,6 +35,7 @@ class Project:
 
     def __init__(self, root: Path, db: Path) -> None:
         self.root = root
+        self._places = layout(root)
         self._db = db
         self._lock = threading.RLock()
         self._harness: Harness | None = None
@@ -42,7 +44,7 @@ class Project:
     def harness(self) -> Harness:
         """What runs are made with; nothing is opened before it is used."""
         if self._harness is None:
-            settings = Settings(root=self.root, db_path=self._db, prompts=self.root / "prompts")
+            settings = Settings(root=self.root, db_path=self._db, prompts=self._places.prompts)
             self._harness = Harness(settings)
         return self._harness
 
@@ -88,12 +90,15 @@ class Project:
         """How the project's own files set up their models."""
         templates, _ = self.prompts()
         yield from (one.model for one in templates.values() if one.model.provider)
-        for path in sorted((self.root / "suites").rglob("*.yaml")):
+        for path in self._suite_files():
             try:
                 suite = load_suite(path, root=self.root)
             except (P2REError, OSError):
                 continue  # a mistake in a suite is said where suites are run
             yield from suite.models
+
+    def _suite_files(self) -> list[Path]:
+        return sorted(path for folder in self._places.suites for path in folder.rglob("*.yaml"))
 
     def _refuse_reaching(self, template: PromptTemplate) -> None:
         """Raises UsageError where a version of the database alone would read a file or call an
@@ -126,7 +131,7 @@ class Project:
         """
         wanted = set(suites)
         found = {}
-        for path in sorted((self.root / "suites").rglob("*.yaml")):
+        for path in self._suite_files():
             if path.relative_to(self.root).as_posix() in wanted:
                 suite = load_suite(path, root=self.root)
                 found[suite.path] = [parse_gate(spec) for spec in suite.gates]
@@ -163,7 +168,7 @@ class Project:
             self.harness.library.get(prompt)
             if not _FILE_NAME.fullmatch(prompt):
                 raise UsageError(f"'{prompt}' cannot name a file; save the case by hand")
-            path = self.root / "suites" / "saved" / f"{prompt}.yaml"
+            path = self._places.suites[0] / "saved" / f"{prompt}.yaml"
             append_case(path, prompt, inputs, expected, root=self.root)
             return path.relative_to(self.root)
 

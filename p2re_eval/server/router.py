@@ -70,6 +70,6 @@ def _giving(backend: Backend) -> Callable[[Request], Awaitable[None]]:
     async def give(request: Request) -> None:
         request.state.p2re = backend
         if getattr(request.state, FROM_RECORD, False):
-            backend.freshness.before(request)
+            await backend.freshness.before(request)
 
     return give

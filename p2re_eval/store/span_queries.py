@@ -6,6 +6,8 @@ A trace of an agent may have tens of thousands: they are read as columns, and ne
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from operator import lt
 from pathlib import Path
 from typing import TypeAlias
 
@@ -108,13 +110,23 @@ def _start(span: _Span) -> int:
     return span[5]
 
 
-def _parents_first(spans: list[_Span]) -> tuple[list[int], list[int]]:
-    """The order, depth first by start, as places in ``spans``; and each one's parent's place
-    in that order. A span whose parent is not here hangs under the root, which is first."""
-    place = {span[0]: at for at, span in enumerate(spans)}
-    above = [0, *(place.get(span[1] or "", 0) for span in spans[1:])]
-    below: list[list[int]] = [[] for _ in spans]
-    for at in range(len(spans) - 1, 0, -1):
+def _parents_first(
+    ids: Sequence[str], parent_ids: Sequence[str | None]
+) -> tuple[Sequence[int], list[int]]:
+    """The order, parents before their children, as places in ``ids``; and each one's parent's
+    place in that order. A span whose parent is not here hangs under the root, which is first."""
+    place = dict(zip(ids, range(len(ids)), strict=True))
+    above = [place.get(parent, 0) for parent in parent_ids]  # type: ignore[arg-type]
+    above[0] = 0
+    if all(map(lt, above[1:], range(1, len(above)))):
+        return range(len(ids)), above  # as nearly always: nobody began before its parent
+    return _depth_first(above)
+
+
+def _depth_first(above: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The same by descending from the root; spans in a circle come last, right under it."""
+    below: list[list[int]] = [[] for _ in above]
+    for at in range(len(above) - 1, 0, -1):
         below[above[at]].append(at)
     order, parents, seen = [0], [0], {0}
     stack = [(at, 0) for at in below[0]]
@@ -126,41 +138,39 @@ def _parents_first(spans: list[_Span]) -> tuple[list[int], list[int]]:
         stack += [(child, len(order)) for child in below[at]]
         order.append(at)
         parents.append(parent)
-    circle = [at for at in range(len(spans)) if at not in seen]
+    circle = [at for at in range(len(above)) if at not in seen]
     return order + circle, parents + [0] * len(circle)
 
 
 def _columns(trace_id: str, spans: list[_Span]) -> SpanTree:
-    order, parents = _parents_first(spans)
+    ids, parent_ids = [span[0] for span in spans], [span[1] for span in spans]
+    order, parents = _parents_first(ids, parent_ids)
+    if not isinstance(order, range):
+        spans = [spans[at] for at in order]
     begun = spans[0][5]
-    names, kinds, statuses = _Words(), _Words(), _Words()
-    ordered = [spans[at] for at in order]
+    shown, _, named, of_kind, ended, starts, ends = zip(*spans, strict=True)
+    (names, name), (kinds, kind), (statuses, status) = map(_places, (named, of_kind, ended))
     return SpanTree.model_construct(
         trace_id=trace_id,
         start_ns=begun,
-        ids=[span[0] for span in ordered],
+        ids=list(shown),
         parents=parents,
-        name=[names.place(span[2]) for span in ordered],
-        kind=[kinds.place(span[3]) for span in ordered],
-        status=[statuses.place(span[4]) for span in ordered],
-        start=[(span[5] - begun) // 1000 for span in ordered],
-        duration=[None if span[6] is None else (span[6] - span[5]) // 1000 for span in ordered],
-        names=names.words,
-        kinds=kinds.words,
-        statuses=statuses.words,
+        name=name,
+        kind=kind,
+        status=status,
+        start=[(start - begun) // 1000 for start in starts],
+        duration=[
+            None if end is None else (end - start) // 1000
+            for start, end in zip(starts, ends, strict=True)
+        ],
+        names=names,
+        kinds=kinds,
+        statuses=statuses,
     )
 
 
-class _Words:
-    """Each word once, with its place."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self._places: dict[str, int] = {}
-
-    def place(self, word: str) -> int:
-        found = self._places.get(word)
-        if found is None:
-            found = self._places[word] = len(self.words)
-            self.words.append(word)
-        return found
+def _places(words: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Each word once, and where it stands for each."""
+    places: dict[str, int] = {}
+    found = [places.setdefault(word, len(places)) for word in words]
+    return list(places), found

@@ -51,7 +51,14 @@ def main(schemathesis: str, seconds: str = "120") -> int:
         try:
             assert server.stdout is not None
             address = server.stdout.readline().partition(" at ")[2].split()[0]
-            run = [schemathesis, "run", f"{address}api/p2re/openapi.json", "--checks", CHECKS]
+            # The run writes what it found beside itself, so it stands in a folder that goes.
+            run = [
+                str(Path(schemathesis).absolute()),
+                "run",
+                f"{address}api/p2re/openapi.json",
+                "--checks",
+                CHECKS,
+            ]
             run += ["--phases", "examples,coverage,fuzzing", "--max-time", seconds]
             # The stream never ends, which is its purpose.
             run += ["--exclude-path", "/api/p2re/stream", "--continue-on-failure"]

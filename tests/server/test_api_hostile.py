@@ -78,3 +78,23 @@ def test_errors_outside_the_routes_are_problems_too(served: Any) -> None:
         answer = served.ask(method, path)
         assert answer.status in {404, 405}
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_no_number_breaks_an_experiment(served: Any) -> None:
+    """Weights and amounts so small or large that their squares are none are refused; the largest
+    that are taken can be averaged."""
+    variants = [{"name": "old"}, {"name": "new", "weight": 1e-6}]
+    tiny = [{"name": "old"}, {"name": "new", "weight": 1e-320}]
+    new = {"name": "greeting", "outcome": "solved", "variants": variants, "effect": 1e-9}
+    assert served.post("/experiments/online", {**new, "variants": tiny}).status == 422
+    assert served.post("/experiments/online", {**new, "effect": 1e-200}).status == 422
+    assert served.post("/experiments/online", new).status == 201
+    for number, value in enumerate((1e100, -1e100, 0.5)):
+        unit = f"user-{number}"
+        assert served.post("/experiments/online/greeting/assign", {"unit": unit}).status == 200
+        judged = {"unit": unit, "value": value}
+        assert served.post("/experiments/online/greeting/outcome", judged).status == 204
+    refused = served.post("/experiments/online/greeting/outcome", {"unit": "x", "value": 1e200})
+    assert refused.status == 422
+    found = served.get("/experiments/online/greeting")
+    assert (found.status, found.json["variants"][0]["judged"]) == (200, 3)

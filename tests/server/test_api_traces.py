@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -192,6 +193,16 @@ def test_a_kept_answer_is_refused_like_any_other(serve: Any, record: Any) -> Non
     assert first.status == 200
     assert served.get("/traces", If_None_Match=first.headers["etag"]).status == 401
     assert served.get("/traces").status == 401
+
+
+def test_the_same_question_of_many_at_once_is_answered_to_all(served: Any, record: Any) -> None:
+    """They share an answer; one that comes to nothing leaves nobody waiting."""
+    for _ in range(30):
+        record.trace()
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(served.get, ["/traces?limit=30"] * 32 + ["/traces?cursor=x"] * 16))
+    assert [answer.status for answer in found] == [200] * 32 + [422] * 16
+    assert {len(answer.json["items"]) for answer in found[:32]} == {30}
 
 
 def test_an_export_is_a_download_every_time(served: Any, record: Any) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from p2re_eval.online import Online
 from p2re_eval.online.assigning import Desk
-from p2re_eval.records import Experiment, GateVerdict, Result, Variant
-from p2re_eval.store import Mark, Position, open_store
+from p2re_eval.records import Evaluation, Experiment, GateVerdict, Result, Score, Variant
+from p2re_eval.store import Mark, Position, Store, open_store
 
 AGENT = f"{0xA9E17:032x}"
 
@@ -46,6 +46,8 @@ def fill(record: Any, store: Any) -> None:
             tags=("web",),
         )
         record.evaluation(trace, "equals", passed=bool(number % 3))
+        if number < 12:
+            judged(store, trace.trace_id, number)
     record.trace(None, model="local/tiny")
     record.agent(spans=12)
     for number, outcome in enumerate(("passed", "failed")):
@@ -90,6 +92,33 @@ def fill(record: Any, store: Any) -> None:
     store.index_everything()
 
 
+def judged(store: Store, trace_id: str, number: int) -> None:
+    """A judge's word and ann's, who differ on every fifth trace."""
+    said = {"trace_id": trace_id, "scorer_version": "1" * 64, "created_ns": number}
+    judge, person = bool(number % 2), bool(number % 2) != (number % 5 == 0)
+    store.save_evaluations(
+        [
+            Evaluation(
+                evaluation_id=f"judge-{number}",
+                name="polite",
+                scorer="llm_judge",
+                kind="LLM",
+                score=Score(value=0.9 if judge else 0.2, passed=judge, explanation="sounds fine"),
+                **said,
+            ),
+            Evaluation(
+                evaluation_id=f"ann-{number}",
+                name="feedback",
+                identifier="ann",
+                scorer="human",
+                kind="HUMAN",
+                score=Score(passed=person, explanation="rude"),
+                **said,
+            ),
+        ]
+    ).result()
+
+
 PAGES = {
     "traces": ("/traces", "a.tr"),
     "trace": (f"/traces/{AGENT}", "p2re-trace .row"),
@@ -107,7 +136,8 @@ PAGES = {
     "online": ("/online/greeting", "tbody tr"),
     "evaluations": ("/evaluations", ".queue .message"),
     "judgements": ("/evaluations?tab=list", "tbody tr"),
-    "agreement": ("/evaluations?tab=agreement", "label"),
+    "agreement": ("/evaluations?tab=agreement", ".confusion"),
+    "compared": (f"/traces/{3:032x}?tab=compare&with={1:032x}", "p2re-trace .versus"),
     "stats": ("/stats?window=all", "figure svg rect"),
     "sync": ("/sync", "tbody tr"),
     "artifact": (f"/open/trace:{AGENT}", "pre"),
@@ -288,6 +318,37 @@ def test_the_trace_shows_its_conversation(world: Any, tab: Any) -> None:
     page.keyboard.press("f")
     page.keyboard.type("twice")
     page.get_by_text("2 hits").wait_for()
+
+
+def test_a_judge_is_held_against_people_on_the_page(world: Any, tab: Any) -> None:
+    """How far, which way, and where: the trace is one click away."""
+    page = tab(world).open("/evaluations?tab=agreement", ".confusion")
+    assert page.locator(".tile", has_text="Agree").first.locator("dd").first.text_content() == (
+        "75.0 %"
+    )
+    assert page.get_by_text("12 traces say little").is_visible()
+    rows = page.locator(".confusion tbody tr")
+    assert [rows.nth(at).inner_text().split() for at in (0, 1)] == [
+        ["judge", "passes", "5", "1"],
+        ["judge", "fails", "2", "4"],
+    ]
+    page.get_by_text("3 traces where they disagree").wait_for()
+    page.get_by_role("table", name="Where they disagree").get_by_role("link").first.click()
+    page.wait_for_selector("p2re-trace .chat")
+    page.go_back()
+    page.get_by_label("Judge", exact=True).fill("nobody")
+    page.keyboard.press("Tab")
+    page.get_by_text("Nobody judged a trace that 'nobody' judged.").wait_for()
+
+
+def test_a_phone_shows_a_table_as_cards(world: Any, tab: Any) -> None:
+    """Every value keeps its name, and nothing has to be scrolled sideways."""
+    page = tab(world, viewport={"width": 400, "height": 800}).open("/prompts", "tbody tr")
+    cell = page.locator("td[data-label=Versions]").first
+    name = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
+    assert name == '"Versions"'
+    region = page.get_by_role("region", name="Prompts")
+    assert region.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
 def test_a_trace_is_compared_with_another(world: Any, tab: Any) -> None:

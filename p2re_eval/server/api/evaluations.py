@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from p2re_eval.online.assigning import LARGEST
 from p2re_eval.records import Evaluation, EvaluationKind, Score
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
 from p2re_eval.server.backend import Reading, Writing, answer
@@ -27,7 +28,7 @@ class NewFeedback(BaseModel):
     annotator: _Text = "me"
     name: _Text = "feedback"
     label: Annotated[str | None, Field(max_length=200)] = None
-    value: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    value: Annotated[float | None, Field(ge=-LARGEST, le=LARGEST)] = None
     passed: bool | None = None
     note: Annotated[str | None, Field(max_length=20_000)] = None
 
@@ -41,7 +42,7 @@ class NewEvaluation(BaseModel):
     kind: EvaluationKind = "CODE"
     scorer: _Text = "api"
     scorer_version: _Text = "1"
-    value: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    value: Annotated[float | None, Field(ge=-LARGEST, le=LARGEST)] = None
     label: Annotated[str | None, Field(max_length=200)] = None
     passed: bool | None = None
     explanation: Annotated[str | None, Field(max_length=20_000)] = None

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from p2re_eval.online import Findings
+from p2re_eval.online.assigning import LARGEST
 from p2re_eval.records import Assignment, OnlineExperiment, Variant
 from p2re_eval.server.backend import Reading, Writing, answer
 from p2re_eval.server.problems import ApiProblem, ApiRoute
@@ -29,7 +30,7 @@ class NewVariant(BaseModel):
     """One of the ways that are compared; the first is the control."""
 
     name: _Text
-    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    weight: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     prompt: Annotated[str | None, Field(max_length=300)] = None
     model: Annotated[str | None, Field(max_length=200)] = None
     settings: dict[str, Any] = Field(default_factory=dict, max_length=50)
@@ -41,7 +42,7 @@ class NewExperiment(BaseModel):
     name: _Text
     variants: list[NewVariant] = Field(min_length=2, max_length=20)
     outcome: _Text
-    effect: Annotated[float, Field(gt=0, le=1e6)] = 0.05
+    effect: Annotated[float, Field(ge=1e-9, le=1e6)] = 0.05
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     description: Annotated[str | None, Field(max_length=2000)] = None
 
@@ -55,7 +56,7 @@ class Unit(BaseModel):
 class Judged(Unit):
     """What came of a unit: 1 or 0, or an amount."""
 
-    value: Annotated[float, Field(allow_inf_nan=False)]
+    value: Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Ending(BaseModel):
