@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-phoenix test-sdks lint bench bench-ab bench-capture bench-comparison bench-gates
+.PHONY: demo test test-phoenix test-sdks test-views lint bench bench-ab bench-capture bench-comparison bench-gates
 .PHONY: bench-kills bench-phoenix bench-providers bench-server bench-viewer chaos clean fuzz wire
 .PHONY: bench-faults bench-record bench-recording
 
@@ -36,6 +36,16 @@ test-sdks: .venv/sdks/ready
 	$(PYTHON) -m venv .venv/sdks
 	.venv/sdks/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv/sdks/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[local,server,capture]" --group sdks
+	@touch $@
+
+# The documented views in other people's engines.
+test-views: .venv/views/ready
+	.venv/views/bin/python -m pytest tests/store/test_views.py
+
+.venv/views/ready: .venv/ready
+	$(PYTHON) -m venv .venv/views
+	.venv/views/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/views/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[local]" --group views
 	@touch $@
 
 lint: .venv/dev

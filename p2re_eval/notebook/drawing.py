@@ -12,6 +12,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from p2re_eval.errors import MissingExtra
 from p2re_eval.notebook.pages import facts_page, prompt_page, results_page, suite_page, trace_page
 from p2re_eval.notebook.texts import facts_text, prompt_text, suite_text, trace_text
 from p2re_eval.records import (
@@ -72,9 +73,14 @@ def _span(span: Span, *, whole: bool) -> str:
     return json.dumps(span.model_dump(mode="json"))
 
 
-def live(widget: object) -> dict[str, Any]:
-    """What shows a widget, where the front end knows widgets."""
-    found: Any = widget._repr_mimebundle_()  # type: ignore[attr-defined]  # ipywidgets' own
+def live(make: Callable[[], object]) -> Bundle:
+    """What shows a widget, where the front end knows widgets; nothing where their libraries are
+    not installed."""
+    try:
+        widget: Any = make()
+    except MissingExtra:
+        return {}
+    found = widget._repr_mimebundle_()
     data = found[0] if isinstance(found, tuple) else found
     return {kind: value for kind, value in (data or {}).items() if kind.startswith("application/")}
 

@@ -88,9 +88,17 @@ class Traces(Sequence[Trace]):
     def __repr__(self) -> str:
         return "\n".join("  ".join(cells) for cells in self._cells()) or "no traces"
 
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        still = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        return {**live(self.browser()), **still} if in_notebook() else still
+    def _ipython_display_(self) -> None:
+        """The browser where widgets live, and a table that stays when the kernel is gone: each is
+        an output of its own, and the browser's looks hide the table beside it."""
+        from IPython.display import display
+
+        still = f"<div class='p2re-still'>{self._repr_html_()}</div>"
+        shown = live(self.browser) if in_notebook() else {}
+        if shown:
+            display({**shown, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
+        bundle = {"text/html": still, "text/plain": repr(self)}
+        display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
     def browser(self) -> TraceBrowser:
         """The same as a widget: filters, pages, and the viewer for the trace that is chosen.
@@ -216,11 +224,14 @@ class Labels:
         return f"labels '{self.name}' by {self.annotator}: {self.progress}"
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from p2re_eval.notebook.widgets import LabelForm
-
         still = "" if self.current is None else trace_page(self.current)
         drawn = {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>{still}"}
-        return {**live(LabelForm(self).whole), **drawn}
+        return {**live(self._form), **drawn}
+
+    def _form(self) -> object:
+        from p2re_eval.notebook.widgets import LabelForm
+
+        return LabelForm(self).whole
 
 
 def annotate(

@@ -151,10 +151,14 @@ class Playground:
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         from p2re_eval.notebook.drawing import live
         from p2re_eval.notebook.pages import prompt_page
-        from p2re_eval.notebook.widgets import PlaygroundForm
 
         still = {"text/plain": repr(self), "text/html": prompt_page(self.template)}
-        return {**live(PlaygroundForm(self).whole), **still}
+        return {**live(self._form), **still}
+
+    def _form(self) -> object:
+        from p2re_eval.notebook.widgets import PlaygroundForm
+
+        return PlaygroundForm(self).whole
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import chain
 
 from p2re_eval.store import online_queries, result_writes, span_writes, trace_writes
@@ -70,6 +71,7 @@ def apply_one(transaction: Transaction, job: Write) -> None:
             if job.forgets:
                 transaction.forget()
         case SaveSpans():
-            span_writes.save_spans(transaction, job.spans)
+            with transaction.trusting() if job.passed else nullcontext():
+                span_writes.save_spans(transaction, job.spans)
         case KeepAssignment():
             online_queries.keep_assignment(transaction, job.assignment)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
+from p2re_eval.store.steps.call_views import add_call_views
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.failed_traces import find_failures
@@ -42,6 +43,7 @@ STEPS: tuple[Step, ...] = (
     find_texts_nearby,
     remember_pruned_traces,
     find_failures,
+    add_call_views,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 

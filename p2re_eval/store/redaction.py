@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -41,17 +41,22 @@ class Redaction:
     """
 
     def __init__(
-        self, redact: Redact | None = None, *, environ: Mapping[str, str] | None = None
+        self,
+        redact: Redact | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = Path(),
     ) -> None:
         environ = os.environ if environ is None else environ
         off = environ.get("P2RE_REDACT_DEFAULTS", "").lower() in {"off", "0", "no", "false"}
         self._secrets = None if off else Secrets(environ)
-        self._own = own_rules(environ, Path.cwd())
+        self._own = own_rules(environ, folder)
         self._hook = redact
         self._must_look = redact is not None or bool(self._own)
         # Instructions, settings and attributes come again and again.
         self._seen = lru_cache(maxsize=2048)(self._look)
         self._heads: dict[tuple[str, str | None, int], tuple[ModelSettings, Text]] = {}
+        self._known_plain = lru_cache(maxsize=2048)(self._is_plain)
         self._heard = lru_cache(maxsize=2048)(self._listen)
 
     @property
@@ -88,9 +93,13 @@ class Redaction:
         """A record's JSON text without its defaults."""
         return self._dump(record, exclude_defaults=True, exclude=exclude)[0]
 
-    def whole(self, record: BaseModel, *, exclude: Any = None) -> str:
-        """A record's JSON text with everything that reading it back needs."""
-        return self._dump(record, exclude=exclude)[0]
+    def raw(self, value: Mapping[str, JSON], texts: Sequence[str] | None) -> tuple[str, bool]:
+        """JSON text with everything that reading it back needs, and whether nothing in it is
+        suspicious. ``texts`` are all that are in it, where they are known."""
+        written = _dumps(value)
+        if self._passes(written) if texts is None else all(map(self._plain, texts)):
+            return written, True
+        return _dumps(self.clean(json.loads(written))), False
 
     def head(self, prompt: RenderedPrompt) -> Text:
         """What a prompt is beside its messages and variables: the same for all cases of a suite,
@@ -159,6 +168,15 @@ class Redaction:
     def _clean_under(self, name: JSON, value: JSON) -> JSON:
         return self.clean(value if self._secrets is None else value_of_key(name, value))
 
+    def _plain(self, text: str) -> bool:
+        """Whether it passes, and says nothing else when it is read as JSON."""
+        if self._must_look:
+            return False
+        return self._known_plain(text) if len(text) <= _SHORT else self._is_plain(text)
+
+    def _is_plain(self, text: str) -> bool:
+        return "\\u" not in text and "\\/" not in text and self._look(text)
+
     def _passes(self, text: str, *, names: bool = True) -> bool:
         """Whether JSON text can be written as it is; without ``names`` its keys are our own."""
         if self._must_look:
@@ -179,6 +197,10 @@ class Redaction:
         except PydanticSerializationError:
             pass  # a lone surrogate, or something that only str() can write: the slow way
         return _dumps(self.clean(record.model_dump(**options))), False
+
+
+WRITES_ONLY = Redaction(environ={"P2RE_REDACT_DEFAULTS": "off"}, folder=None)
+"""For what has been looked at before: it only writes."""
 
 
 def _dumps(value: JSON) -> str:

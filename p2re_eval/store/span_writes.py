@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from p2re_eval.records import MODEL_KINDS, CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
 from p2re_eval.store.contents import Answer, Contents
@@ -79,10 +80,12 @@ class _Known:
 def save_spans(transaction: Transaction, spans: Iterable[CapturedSpan]) -> None:
     """Each span in its trace; traces are made as they are needed, and added up again."""
     grown: dict[int, None] = {}
+    spans = tuple(spans)
+    new = _look_ahead(transaction, spans)
     for one in spans:
         known = _known(transaction, one.span.trace_id)
         if known is None and one.root:
-            _whole(transaction, one)
+            _whole(transaction, one, *new[id(one)])
             continue
         if known is None:
             known = _begin(transaction, one)
@@ -104,11 +107,22 @@ def _known(transaction: Transaction, trace_id: str) -> _Known | None:
     return _Known(state, *found)
 
 
-def _whole(transaction: Transaction, one: CapturedSpan) -> None:
+def _look_ahead(
+    transaction: Transaction, spans: Iterable[CapturedSpan]
+) -> dict[int, tuple[Trace, Contents]]:
+    """The traces that begin with their roots, by the root's identity; which of their texts are
+    stored already is asked for all of them at once."""
+    new: dict[int, tuple[Trace, Contents]] = {}
+    for one in spans:
+        if one.root and transaction.trace(one.span.trace_id) is None:
+            trace = _trace(one)
+            new[id(one)] = trace, Contents(transaction.redaction, trace)
+    look_up(transaction, chain.from_iterable(contents.texts() for _, contents in new.values()))
+    return new
+
+
+def _whole(transaction: Transaction, one: CapturedSpan, trace: Trace, contents: Contents) -> None:
     """A trace that begins with its root, nearly always a single call: nothing is added up."""
-    trace = _trace(one)
-    contents = Contents(transaction.redaction, trace)
-    look_up(transaction, contents.texts())
     state = insert_trace(transaction, trace, contents)
     if trace.session_id is not None and trace.user is not None:
         _name_user(transaction, trace.session_id, trace.user)
@@ -237,8 +251,9 @@ def _demote(transaction: Transaction, known: _Known) -> None:
         "SELECT id FROM spans WHERE trace = ? AND span_id = ?", (known.row, known.root)
     ).fetchone()[0]
     connection.execute(
-        "UPDATE spans SET prompt = (SELECT prompt FROM traces WHERE id = ?) WHERE id = ?",
-        (known.row, span),
+        "UPDATE spans SET (prompt, model) = (SELECT prompt, CASE WHEN ? THEN model END FROM traces "
+        "WHERE id = ?) WHERE id = ?",
+        (not known.adds_up, known.row, span),
     )
     connection.execute(
         f"UPDATE responses SET span = ?{'' if known.adds_up else _OWN_MEASURES} "  # noqa: S608

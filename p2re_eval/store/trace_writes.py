@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from p2re_eval.records import Completion, Exposure, Fault, Span, Trace
+from p2re_eval.records import MODEL_KINDS, Completion, Exposure, Fault, Span, Trace
 from p2re_eval.store.columns import Insert, Update, columns
 from p2re_eval.store.contents import Answer, Asked, Contents
 from p2re_eval.store.payloads import Text
@@ -33,7 +33,7 @@ _END_TRACE = Update("traces", _ENDING)
 _INSERT_SPAN = Insert(
     "spans",
     "id trace span_id parent_id name kind status status_message start_ns end_ns attributes prompt "
-    "run_key events",
+    "run_key events model",
 )
 _INSERT_RESPONSE = Insert(
     "responses",
@@ -253,7 +253,10 @@ def add_span(
             "DELETE FROM spans WHERE trace = ? AND span_id = ?", (state.row, span.span_id)
         )
     row = transaction.new_id("spans")
-    asked = None if span.prompt is None else Asked(redaction, span.prompt)
+    asked = model = None
+    if span.prompt is not None:
+        asked = Asked(redaction, span.prompt)
+        model = redaction.text(span.prompt.model.id) if span.kind in MODEL_KINDS else None
     prompt = None if asked is None else keep_prompt(transaction, asked)
     transaction.add(
         _INSERT_SPAN,
@@ -272,6 +275,7 @@ def add_span(
             prompt,
             key_column(span.run_key),
             redaction.json(span.events) if span.events else None,
+            model or None,
         ),
     )
     if span.completion is not None or fault is not None:

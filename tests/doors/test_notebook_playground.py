@@ -121,6 +121,44 @@ def test_the_form_runs_and_saves_what_was_filled_in(bench: Workbench, tmp_path: 
     }
 
 
+def test_a_field_that_is_left_empty_is_left_to_the_prompt(bench: Workbench) -> None:
+    """Where it has a default or does without; an empty text of a needed input is an empty text."""
+    bench.library.define(
+        "many",
+        "{model: {provider: scripted, name: echo}, "
+        "prompt: '{{ a }}|{{ most }}|{{ c }}|{{ d is defined }}|{{ yes }}', inputs: "
+        "{a: {type: string}, most: {type: integer, default: 3}, c: {type: number, default: 0.5}, "
+        "d: {type: object, required: false}, yes: {type: boolean, default: true}}}",
+    )
+    form = PlaygroundForm(Playground("many", at=bench))
+    for field in form.fields.values():
+        if isinstance(field.widget.value, str):
+            field.widget.value = ""
+    form.run()
+    assert [answer.text for answer in form._playground.answers] == ["|3|0.5|False|True"]
+
+
+def test_a_model_that_gives_no_answer_has_a_card_of_its_own(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    """The others are shown as they are, and may be saved; what a model says is text."""
+    (tmp_path / "failing_app.py").write_text(
+        "def boom(**inputs):\n    raise ValueError('no <i>')\n"
+    )
+    form = PlaygroundForm(Playground("route", at=bench))
+    form.fields["ticket"].widget.value = "<b>Hello</b>"
+    form.models.value = "function/failing_app:boom\nscripted/echo"
+    form.run()
+    broken, sound = (box.value for box in form.answers.children)
+    assert "p2re-fault" in broken
+    assert "no &lt;i&gt;" in broken
+    assert "&lt;b&gt;Hello&lt;/b&gt; short 4 billing" in sound
+    assert form.expected.value == "<b>Hello</b> short 4 billing"
+    form.save()
+    (case,) = load_suite(tmp_path / "suites/saved/route.yaml", root=tmp_path).cases
+    assert case.inputs["ticket"] == "<b>Hello</b>"
+
+
 def _all(widget):
     yield widget
     for child in getattr(widget, "children", ()):

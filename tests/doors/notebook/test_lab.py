@@ -147,6 +147,7 @@ def test_traces_are_browsed_filtered_and_opened(open_notebook: Any, project: Pat
     page = notebook.page
     rows = page.locator(".p2re-browser tbody tr")
     rows.nth(2).wait_for()
+    assert page.locator(".p2re-still").is_hidden()
     assert [text.split("\t")[1] for text in rows.all_inner_texts()] == [
         "ticket 6",
         "ticket 5",
@@ -204,6 +205,12 @@ def test_what_is_drawn_follows_the_theme_and_outlives_the_kernel(
     notebook.shot("dark")
     lightness = "element => getComputedStyle(element).backgroundColor"
     assert page.locator(".p2re-browser").evaluate(lightness) == "rgb(19, 21, 23)"
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_selector(".jp-mod-current:not(.jp-mod-dirty)")
+    page.reload()
+    page.locator(".p2re-still:has-text('scripted/echo')").wait_for()
+    page.frame_locator(".jp-OutputArea iframe").get_by_role("tab", name="JSON").wait_for()
+    notebook.shot("reopened")
     turned = page.locator(".jp-OutputArea iframe").evaluate("e => getComputedStyle(e).filter")
     assert turned == "invert(1) hue-rotate(180deg)"
 

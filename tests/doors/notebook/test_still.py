@@ -51,6 +51,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def exported(ran: Any, **options: Any) -> str:
+    """As a page. The widgets' state is not in it, as JupyterLab saves it."""
     nbconvert = pytest.importorskip("nbconvert")
     html, _ = nbconvert.HTMLExporter(**options).from_notebook_node(ran)
     return str(html)
@@ -103,7 +104,7 @@ def test_plain_text_says_it_too(ran: Any) -> None:
         out["data"]["text/plain"]
         for cell in ran.cells
         for out in cell.get("outputs", [])
-        if "data" in out and "text/plain" in out["data"]
+        if out.get("data", {}).get("text/plain")
     ]
     answer, experiment, failures, compared, traces, trace, prompt, *rest = texts
     assert answer == "billing"
