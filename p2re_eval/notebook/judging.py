@@ -57,7 +57,7 @@ class Judged:
 
 
 def judged(store: Store, results: Iterable[Result], judge: str, people: str) -> Judged:
-    """The answers that both the judge and people judged; several people are several pairs.
+    """The answers that both the judge and people judged; people count once each, by majority.
 
     Raises UsageError where one of the two said nothing.
     """
@@ -70,7 +70,7 @@ def judged(store: Store, results: Iterable[Result], judge: str, people: str) -> 
         (value, good)
         for _, said in kept
         for value in _values(said, judge)
-        for good in _verdicts(said, people)
+        if (good := _majority(_verdicts(said, people))) is not None
     ]
     if not pairs:
         what = f"no person judged '{people}' here yet"
@@ -103,6 +103,12 @@ def _verdicts(said: Iterable[Evaluation], people: str) -> Iterator[bool]:
                 yield one.score.passed
             elif one.score.value is not None:
                 yield one.score.value >= _PASSES
+
+
+def _majority(verdicts: Iterable[bool]) -> bool | None:
+    """As many for as against say nothing."""
+    votes = sum(1 if good else -1 for good in verdicts)
+    return votes > 0 if votes else None
 
 
 def _number(value: float | None) -> str:
