@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-phoenix test-sdks lint bench bench-ab bench-capture bench-comparison bench-gates
+.PHONY: demo test test-phoenix test-sdks test-views lint bench bench-ab bench-capture bench-comparison bench-gates
 .PHONY: bench-kills bench-phoenix bench-providers bench-server bench-viewer chaos clean fuzz wire
+.PHONY: bench-faults bench-record bench-recording
 
 demo: .venv/ready
 	$(BIN)/p2re models pull smollm2-135m
@@ -37,6 +38,16 @@ test-sdks: .venv/sdks/ready
 	.venv/sdks/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[local,server,capture]" --group sdks
 	@touch $@
 
+# The documented views in other people's engines.
+test-views: .venv/views/ready
+	.venv/views/bin/python -m pytest tests/store/test_views.py
+
+.venv/views/ready: .venv/ready
+	$(PYTHON) -m venv .venv/views
+	.venv/views/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/views/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[local]" --group views
+	@touch $@
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,6 +70,13 @@ bench-gates: .venv/dev
 
 bench-kills: .venv/dev
 	$(BIN)/python tests/benchmarks/kills.py
+
+# Eight writers and two readers, 200 kills, a full disk, a crash in every migration: six minutes.
+bench-faults: .venv/dev
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/store_faults.py
+
+bench-recording: .venv/dev
+	$(BIN)/python tests/benchmarks/recording.py
 
 bench-providers: .venv/dev
 	$(BIN)/python tests/benchmarks/providers.py

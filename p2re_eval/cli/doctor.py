@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.trace_text import moment
 from p2re_eval.errors import (
     DefinitionErrors,
     GitError,
     P2REError,
     PluginError,
     ProviderTimeout,
+    StoreReadOnly,
     UsageError,
 )
 from p2re_eval.project import Layout, layout
@@ -89,8 +91,10 @@ def examine(root: Path, db: Path | None) -> Iterator[Finding]:
     yield from _prompts(project, plugins)
     yield from _suites(project, plugins)
     yield from _providers(project, plugins)
-    yield from _database(db.expanduser() if db else project.database or default_path())
-    yield from _secrets()
+    path = db.expanduser() if db else project.database or default_path()
+    yield from _database(path)
+    yield from _losses(path)
+    yield from _secrets(path)
 
 
 def _print(findings: list[Finding]) -> None:
@@ -255,17 +259,43 @@ def _database(path: Path) -> Iterator[Finding]:
     yield from _health(path, health)
 
 
-def _secrets() -> Iterator[Finding]:
-    from p2re_eval.report.trace_document import trace_document
-    from p2re_eval.service.canary import planted_and_found
+def _losses(path: Path) -> Iterator[Finding]:
+    """Calls that were captured and could not be kept, by their reasons."""
+    from p2re_eval.store.losses import loss_paths, read_losses
 
+    losses = read_losses(path)
+    if not losses:
+        return
+    reasons: dict[str, int] = {}
+    for one in losses:
+        reasons[one.why] = reasons.get(one.why, 0) + one.spans
+    total = count_text(sum(reasons.values()), "span")
+    files = " ".join(str(one) for one in loss_paths(path) if one.exists())
+    listed = "\n".join(f"{count_text(spans, 'span')}: {why}" for why, spans in reasons.items())
+    told = f"{total} lost since {moment(losses[0].at_ns)}; when you have read it: rm {files}"
+    yield Finding("database", "capture", "warning", f"{told}\n{listed}")
+
+
+def _secrets(path: Path) -> Iterator[Finding]:
+    from p2re_eval.plugins import installed_redact
+    from p2re_eval.report.trace_document import trace_document
+    from p2re_eval.service.canary import planted_and_found, planted_in
+
+    found: list[str] = []
     try:
-        found = planted_and_found(trace_document)
+        redact = installed_redact()
+        found = planted_and_found(trace_document, redact)
+        if path.exists():
+            found += [f"the table {name} of {path}" for name in planted_in(path, redact)]
+    except StoreReadOnly:
+        pass  # nothing can be written there, so no secret either
     except (P2REError, OSError) as error:
         yield Finding("database", "secrets", "broken", str(error))
         return
     if not found:
-        yield Finding("database", "secrets", "ok", "a planted one is in no file, log or export")
+        where = ", nor in your own tables" if path.exists() else ""
+        detail = f"a planted one is in no file, log or export{where}"
+        yield Finding("database", "secrets", "ok", detail)
         return
     advice = "unset P2RE_REDACT_DEFAULTS, then rewrite what was recorded with `p2re redact`"
     where = "\n".join(f"found in {place}" for place in found)

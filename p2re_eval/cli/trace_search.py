@@ -12,6 +12,7 @@ import click
 from p2re_eval.cli.database import existing_store
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.cli.trace_text import plain, table
+from p2re_eval.cli.version_numbers import as_logged
 
 if TYPE_CHECKING:
     from p2re_eval.service import Service
@@ -39,14 +40,19 @@ def search(
         model == "openai/gpt-5-mini" and cost_usd > 0.01
         eval("faithful").score < 0.5 and text ~ "refund"
         status == ERROR and age < 2h and not tag == vip
+        prompt == route and version == v3
+
+    v3 is the number that `p2re prompts log` shows, where there is a folder prompts/ in git, else
+    the third version that was recorded.
     """
     if fields:
         _show_fields()
         return
     from p2re_eval.service import Service
 
+    asked = as_logged(" ".join(expression), Path("prompts"))
     with existing_store(db) as store:
-        hits = list(_hits(Service(store), " ".join(expression), limit))
+        hits = list(_hits(Service(store), asked, limit))
     if as_json:
         click.echo(json.dumps([hit.model_dump(mode="json") for hit in hits], indent=2))
         return

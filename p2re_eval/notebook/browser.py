@@ -10,6 +10,7 @@ from typing import Any
 
 from p2re_eval.errors import MissingExtra, NoSuchRecord, P2REError
 from p2re_eval.records import JSON, Record
+from p2re_eval.report.trace_difference import trace_difference
 from p2re_eval.service import Service
 from p2re_eval.service.evaluations import Feedback
 from p2re_eval.service.looking import TraceItem
@@ -70,6 +71,7 @@ class TracePages:
         answers: Mapping[str, Callable[..., JSON]] = {
             "page": self.page,
             "head": self.head,
+            "compare": self.compare,
             "tree": self.tree,
             "span": self.span,
             "find": self.find,
@@ -108,6 +110,15 @@ class TracePages:
         """A trace without its spans, with what was said about it."""
         shown = self._service.looking.head(trace).model_dump(mode="json")
         return {**shown.pop("trace"), **shown}
+
+    def compare(self, trace: str, other: str) -> JSON:
+        """What tells the other trace from this one: the other is the one before."""
+        before, after = map(self._service.looking.head, (other, trace))
+        said = {
+            "before_evaluations": before.evaluations,
+            "after_evaluations": after.evaluations,
+        }
+        return _json(trace_difference(before.trace, after.trace, **said))
 
     def tree(self, trace: str) -> JSON:
         """Its spans as columns."""

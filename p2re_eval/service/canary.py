@@ -1,7 +1,8 @@
 """A secret planted on purpose, and looked for everywhere it could have got to.
 
 The database is one of its own, in a folder that is removed again: what is tested is the way every
-text takes to the disk, with this environment's settings, and nobody's record is touched.
+text takes to the disk, with this environment's settings. In the user's own file the same is tried
+in a transaction that is taken back: its rows are looked at before, and nothing of it stays.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+from p2re_eval.clock import new_trace_id
 from p2re_eval.records import (
     Completion,
     Evaluation,
@@ -30,6 +33,10 @@ from p2re_eval.records import (
 )
 from p2re_eval.service.service import Service
 from p2re_eval.store import Redact, open_store
+from p2re_eval.store.apply import apply_one
+from p2re_eval.store.jobs import FinishTrace, Job, SaveEvaluations, SavePromptVersion, StartSession
+from p2re_eval.store.newest_rows import tables_with
+from p2re_eval.store.transaction import Transaction
 
 Document = Callable[[Trace, Sequence[Evaluation], str], str]
 _VARIABLE = "P2RE_CANARY_SECRET"
@@ -57,6 +64,30 @@ def planted_and_found(document: Document, redact: Redact | None = None) -> list[
     return found
 
 
+def planted_in(path: Path, redact: Redact | None = None) -> list[str]:
+    """The tables of this database in which a planted secret would stand; none when all is well.
+
+    Everything happens in one transaction, which is taken back. Raises StoreError.
+    """
+    canary = "c4n4ry" + secrets.token_hex(12)
+    found: list[str] = []
+
+    def look(transaction: Transaction) -> None:
+        for job in _jobs("\n".join(_shapes(canary)), new_trace_id(1)):
+            apply_one(transaction, job)
+        transaction.flush()
+        found.extend(tables_with(transaction.connection, canary))
+        raise _TakenBack
+
+    with _in_environment(canary), open_store(path, redact=redact) as store, suppress(_TakenBack):
+        store.change(look)
+    return found
+
+
+class _TakenBack(Exception):
+    pass
+
+
 def _shapes(canary: str) -> Iterator[str]:
     """The secret as it comes in keys, headers, addresses, variables and by its value alone."""
     yield f"sk-{canary}"
@@ -68,7 +99,15 @@ def _shapes(canary: str) -> Iterator[str]:
 
 
 def _plant(service: Service, text: str) -> str:
-    store = service.store
+    store, trace_id = service.store, "c" * 32
+    for job in _jobs(text, trace_id):
+        store.change(partial(apply_one, job=job))
+    store.index_everything()
+    return trace_id
+
+
+def _jobs(text: str, trace_id: str) -> Iterator[Job]:
+    """Records with the text everywhere that one can be."""
     prompt = RenderedPrompt(
         name="canary",
         version="c" * 64,
@@ -84,7 +123,7 @@ def _plant(service: Service, text: str) -> str:
         tool_calls=(ToolCall(id="1", name="canary", arguments=text),),
     )
     trace = Trace(
-        trace_id="c" * 32,
+        trace_id=trace_id,
         span_id="c" * 16,
         name="canary",
         status="OK",
@@ -96,14 +135,14 @@ def _plant(service: Service, text: str) -> str:
         metadata={"text": text},
         spans=(
             Span(
-                span_id="d" * 16, trace_id="c" * 32, name="canary", start_ns=1, prompt=prompt,
+                span_id="d" * 16, trace_id=trace_id, name="canary", start_ns=1, prompt=prompt,
                 status_message=text, attributes={"input.value": text}, completion=completion,
             ),
         ),
     )  # fmt: skip
     failed = trace.model_copy(
         update={
-            "trace_id": "e" * 32,
+            "trace_id": trace_id[::-1],
             "status": "ERROR",
             "completion": None,
             "fault": Fault(kind="server", message=text, partial=text),
@@ -111,17 +150,17 @@ def _plant(service: Service, text: str) -> str:
         }
     )
     evaluation = Evaluation(
-        evaluation_id="c", trace_id=trace.trace_id, name="canary", scorer="canary",
+        evaluation_id=trace_id, trace_id=trace.trace_id, name="canary", scorer="canary",
         scorer_version="1", kind="HUMAN", score=Score(label=text, explanation=text),
     )  # fmt: skip
-    store.finish_trace(trace)
-    store.finish_trace(failed)
-    store.save_evaluations([evaluation])
-    store.start_session(Session(session_id="c", started_ns=1, name=text, metadata={"a": text}))
+    yield FinishTrace(trace)
+    yield FinishTrace(failed)
+    yield SaveEvaluations((evaluation,))
+    session = Session(session_id=trace_id, started_ns=1, name=text, metadata={"a": text})
+    yield StartSession(session)
     message = TemplateMessage(role="user", content=text)
-    service.prompts.save(PromptTemplate(name="canary", version="c" * 64, messages=(message,)))
-    store.index_everything()
-    return trace.trace_id
+    version = trace_id * 2
+    yield SavePromptVersion(PromptTemplate(name="canary", version=version, messages=(message,)))
 
 
 def _places(service: Service, trace_id: str, canary: str, document: Document) -> Iterator[str]:

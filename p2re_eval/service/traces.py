@@ -54,7 +54,9 @@ class Traces:
 
         def look(connection: sqlite3.Connection) -> Page[TraceHit]:
             found = trace_search.search_traces(connection, wanted, limit=size, before=before)
-            note = trace_search.unknown_evaluations(connection, wanted.evaluations)
+            note = trace_search.unknown_evaluations(
+                connection, wanted.evaluations
+            ) or trace_search.unknown_versions(connection, wanted.versions)
             return Page(
                 items=tuple(found.hits),
                 next_cursor=None if found.next_before is None else str(found.next_before),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from itertools import chain
 
 from p2re_eval.store import online_queries, result_writes, span_writes, trace_writes
 from p2re_eval.store.jobs import (
@@ -32,22 +34,17 @@ def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
 
 def _look_up(transaction: Transaction, jobs: Sequence[Write]) -> None:
     """Everything that the jobs will ask for, in few queries."""
-    traces: dict[str, None] = {}
-    judged: dict[str, None] = {}
-    for job in jobs:
-        match job:
-            case FinishTrace() | BeginTrace():
-                traces[job.trace.trace_id] = None
-            case SaveSpans():
-                traces.update((one.span.trace_id, None) for one in job.spans)
-            case SaveResult() | SaveEvaluations():
-                judged.update((one.trace_id, None) for one in job.evaluations)
-        if isinstance(job, SaveResult):
-            traces.update((span.trace_id, None) for span in job.spans)
+    traces = [job.trace for job in jobs if isinstance(job, (BeginTrace, FinishTrace))]
+    spans = [job.spans for job in jobs if isinstance(job, SaveResult)]
+    captured = [job.spans for job in jobs if isinstance(job, SaveSpans)]
+    judged = [job.evaluations for job in jobs if isinstance(job, (SaveResult, SaveEvaluations))]
     if traces:
-        transaction.expect(traces)
+        trace_writes.expect_traces(transaction, traces)
+    if spans or captured:
+        transaction.expect(span.trace_id for span in chain.from_iterable(spans))
+        transaction.expect(one.span.trace_id for one in chain.from_iterable(captured))
     if judged:
-        transaction.expect_judged(judged)
+        transaction.expect_judged(one.trace_id for one in chain.from_iterable(judged))
 
 
 def apply_one(transaction: Transaction, job: Write) -> None:
@@ -74,6 +71,7 @@ def apply_one(transaction: Transaction, job: Write) -> None:
             if job.forgets:
                 transaction.forget()
         case SaveSpans():
-            span_writes.save_spans(transaction, job.spans)
+            with transaction.trusting() if job.passed else nullcontext():
+                span_writes.save_spans(transaction, job.spans)
         case KeepAssignment():
             online_queries.keep_assignment(transaction, job.assignment)

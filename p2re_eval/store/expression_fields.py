@@ -32,7 +32,12 @@ FIELDS: dict[str, Field] = {
     "model": Field("t.model", "text", "as asked for: provider/name", indexed=True),
     "model_answered": Field("t.model_answered", "text", "as the service named it"),
     "prompt": Field("t.prompt_name", "text", "the prompt's name", indexed=True),
-    "version": Field("t.prompt_version", "version", "the prompt's version", indexed=True),
+    "version": Field(
+        "t.prompt_version",
+        "version",
+        "the prompt's version: v3, or seven or more digits of it",
+        indexed=True,
+    ),
     "status": Field(
         "t.status", "text", "OK, ERROR, RUNNING or ABANDONED", choices=get_args(TraceStatus)
     ),

@@ -76,11 +76,12 @@ class RowTest:
 @dataclass(frozen=True)
 class Compiled:
     """An expression as tests that must all hold; ``words`` are its full-text queries, for
-    snippets, ``evaluations`` the names it asks for."""
+    snippets, ``evaluations`` and ``versions`` the names it asks for."""
 
     tests: tuple[RowTest, ...]
     words: tuple[str, ...]
     evaluations: tuple[str, ...]
+    versions: tuple[str, ...] = ()
 
 
 def compile_expression(expression: str, *, now_ns: int) -> Compiled:
@@ -89,7 +90,9 @@ def compile_expression(expression: str, *, now_ns: int) -> Compiled:
     tree = parse(expression, ALONE)
     nodes = tree.nodes if isinstance(tree, Both) and tree.every else (tree,) if tree else ()
     tests = tuple(compiler.test(node) for node in nodes)
-    return Compiled(tests, tuple(compiler.words), tuple(compiler.evaluations))
+    return Compiled(
+        tests, tuple(compiler.words), tuple(compiler.evaluations), tuple(compiler.versions)
+    )
 
 
 class _Compiler:
@@ -98,6 +101,7 @@ class _Compiler:
         self.now_ns = now_ns
         self.words: list[str] = []
         self.evaluations: dict[str, None] = {}
+        self.versions: dict[str, None] = {}
 
     def mistake(self, what: str, column: int) -> ExpressionError:
         return ExpressionError(what, expression=self.expression, column=column)
@@ -173,6 +177,7 @@ class _Compiler:
             sql = found if operator == "~" else f"NOT coalesce({found}, 0)"
             return sql, (node.values[0].value,)
         if field.type == "version":
+            self.versions.update((one.value + one.unit, None) for one in node.values)
             return _versions(node)
         values = tuple(self.value(one, field) for one in node.values)
         if operator in {"in", "not in"}:
@@ -279,8 +284,13 @@ class _Compiler:
         return literal.value.lower() == "true"
 
 
+_NUMBERED = """EXISTS (SELECT 1 FROM prompt_templates p JOIN versions v ON v.template = p.id
+  WHERE p.name = t.prompt_name AND v.number = ? AND v.version = lower(hex(t.prompt_version)))"""
+
+
 def _versions(node: Condition) -> tuple[str, tuple[object, ...]]:
-    """A version by all its digits, by its first seven or more, or by another program's name."""
+    """A version by all its digits, by its first seven or more, by the number that the record gave
+    it, or by another program's name."""
     tests: list[str] = []
     values: list[object] = []
     for literal in node.values:
@@ -288,6 +298,9 @@ def _versions(node: Condition) -> tuple[str, tuple[object, ...]]:
         if re.fullmatch("[0-9a-f]{7,64}", text):
             tests.append("t.prompt_version BETWEEN ? AND ?")
             values += [bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))]
+        elif re.fullmatch("v[1-9][0-9]*", text):
+            tests.append(f"({_NUMBERED} OR t.prompt_version = ?)")
+            values += [int(text[1:]), text]
         else:
             tests.append("t.prompt_version = ?")
             values.append(text)

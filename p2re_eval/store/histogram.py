@@ -9,6 +9,7 @@ Relative-Error Guarantees", VLDB 2019.
 from __future__ import annotations
 
 import math
+import struct
 
 GROWTH = 1.04
 """Each bucket ends at this many times the end of the one before."""
@@ -47,13 +48,11 @@ def column_of(histogram: int) -> bytes | None:
 
 def counts_of(histogram: int) -> dict[int, int]:
     """Counts by bucket, the empty ones left out, in order."""
-    counts, bucket = {}, 0
-    while histogram > 0:
-        if count := histogram & _MOST:
-            counts[bucket] = count
-        histogram >>= _LANE
-        bucket += 1
-    return counts
+    if histogram <= 0:
+        return {}
+    size = -(-histogram.bit_length() // _LANE)
+    lanes = struct.unpack(f"<{size}I", histogram.to_bytes(size * 4, "little"))
+    return {bucket: count for bucket, count in enumerate(lanes) if count}
 
 
 def percentiles_of(histogram: int, *shares: float) -> tuple[int | None, ...]:

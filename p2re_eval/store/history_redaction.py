@@ -117,17 +117,19 @@ def _cleaned(redaction: Redaction, text: str) -> str:
 def _rewrite_texts(connection: sqlite3.Connection, redaction: Redaction) -> dict[int, int]:
     """Old rows of ``blobs`` to those that hold their clean texts now."""
     moved: dict[int, int] = {}
+    written: dict[bytes, int] = {}
     for row, body in _walk(connection, "SELECT id, body FROM blobs WHERE id > ? ORDER BY id"):
         text = unpacked(body)
         clean = _cleaned(redaction, text)
         if clean != text:
             content = clean.encode()
-            connection.execute(
-                "INSERT INTO blobs(hash, body) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (digest(content), packed(content)),
-            )
-            sql = "SELECT id FROM blobs WHERE hash = ?"
-            moved[row] = connection.execute(sql, (digest(content),)).fetchone()[0]
+            name = digest(content)
+            if name not in written:
+                sql = "INSERT INTO blobs(hash, body) VALUES (?, ?)"
+                new = connection.execute(sql, (name, packed(content))).lastrowid
+                assert new is not None
+                written[name] = new
+            moved[row] = written[name]
     return moved
 
 

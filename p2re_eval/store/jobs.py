@@ -92,9 +92,11 @@ class StartSession:
 
 @dataclass(frozen=True, slots=True)
 class SaveSpans:
-    """Spans of other programs, in any order; what they say twice is kept once."""
+    """Spans of other programs, in any order; what they say twice is kept once. ``passed`` when
+    redaction has looked at them already, and has found nothing."""
 
     spans: tuple[CapturedSpan, ...]
+    passed: bool = False
     write: Literal["save_spans"] = "save_spans"
 
 

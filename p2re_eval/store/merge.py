@@ -252,6 +252,8 @@ def _merge_pruned(sources: Iterable[Source], transaction: Transaction) -> None:
         for source in sources:
             for table, count in (("rollups", "traces"), ("score_rollups", "evaluations")):
                 _merge_table(source.connection, connection, table, count)
+            _merge_names(source.connection, connection)
+        rollups.take_off_twice(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -262,7 +264,8 @@ def _merge_pruned(sources: Iterable[Source], transaction: Transaction) -> None:
 def _merge_table(
     source: sqlite3.Connection, target: sqlite3.Connection, table: str, count: str
 ) -> None:
-    rows = source.execute(f"SELECT * FROM {table} WHERE origin <> ?", (rollups.HERE,))  # noqa: S608 - our own names
+    mine = (rollups.HERE, rollups.TWICE)
+    rows = source.execute(f"SELECT * FROM {table} WHERE origin NOT IN (?, ?)", mine)  # noqa: S608 - our own names
     names = [column[0] for column in rows.description]
     keys = rollups.TRACE_KEYS if table == "rollups" else rollups.SCORE_KEYS
     news = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
@@ -271,4 +274,15 @@ def _merge_table(
         f"ON CONFLICT(period, {', '.join(keys)}, origin) DO UPDATE SET {news} "
         f"WHERE excluded.{count} > {table}.{count}",
         [tuple(row) for row in rows],
+    )
+
+
+def _merge_names(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Which traces were let go of, under the name of the file that counts them."""
+    theirs, ours = rollups.own_origin(source), rollups.own_origin(target)
+    rows = source.execute("SELECT trace_id, origin FROM pruned")
+    named = ((trace_id, origin or theirs) for trace_id, origin in rows)
+    target.executemany(
+        "INSERT OR IGNORE INTO pruned(trace_id, origin) VALUES (?, ?)",
+        ((trace_id, rollups.HERE if origin == ours else origin) for trace_id, origin in named),
     )

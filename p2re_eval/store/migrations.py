@@ -11,11 +11,15 @@ from typing import TypeAlias
 from p2re_eval.errors import NewerSchema
 from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
+from p2re_eval.store.steps.call_views import add_call_views
 from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
+from p2re_eval.store.steps.failed_traces import find_failures
 from p2re_eval.store.steps.online_tables import add_online_experiments
+from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
 from p2re_eval.store.steps.sync_ledger import add_sync_ledger
+from p2re_eval.store.steps.texts_nearby import find_texts_nearby
 
 Step: TypeAlias = Callable[[sqlite3.Connection], None]
 """Changes the tables inside a transaction that is already open."""
@@ -36,6 +40,10 @@ STEPS: tuple[Step, ...] = (
     add_spending_and_quarantine,
     add_online_experiments,
     add_sync_ledger,
+    find_texts_nearby,
+    add_call_views,
+    remember_pruned_traces,
+    find_failures,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
@@ -54,6 +62,8 @@ def migrate(
     backup = _back_up(connection, path, version) if version else None
     for number, step in enumerate(steps[version:], start=version + 1):
         _take(connection, step, number)
+    if not version:  # in an old file what is written next takes the pages of replaced tables
+        connection.execute("PRAGMA incremental_vacuum").fetchall()
     return backup
 
 
@@ -73,6 +83,15 @@ def refuse_newer(version: int, path: Path, *, known: int = len(STEPS)) -> None:
 
 
 def _take(connection: sqlite3.Connection, step: Step, number: int) -> None:
+    keys = int(connection.execute("PRAGMA foreign_keys").fetchone()[0])
+    connection.execute("PRAGMA foreign_keys = OFF")  # a table that is replaced is not emptied
+    try:
+        _take_alone(connection, step, number)
+    finally:
+        connection.execute(f"PRAGMA foreign_keys = {keys}")
+
+
+def _take_alone(connection: sqlite3.Connection, step: Step, number: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if schema_version(connection) < number:  # else another process was faster

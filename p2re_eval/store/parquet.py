@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 VIEWS = ("v_traces", "v_calls", "v_evaluations")
 _ROWS = 10_000
 _REAL = ("duration_ms", "cost_usd", "value", "weight")
-_WHOLE_ENDINGS = ("_ns", "_tokens", "repeat", "attempts", "passed")
+_WHOLE_ENDINGS = ("_ns", "_tokens", "repeat", "attempts", "passed", "counted")
 
 
 def write_parquet(connection: sqlite3.Connection, folder: Path) -> dict[Path, int]:

@@ -14,6 +14,8 @@ from p2re_eval.records import JSON
 
 COMPRESS_ABOVE = 400
 """Bytes; below, zlib gains little and costs 16 us a text."""
+_LEVEL = 1
+"""zlib's fastest: texts of this size come out 4 % larger than at its best, a sixth sooner."""
 SMALL = 4096
 """Bytes; up to here a small window finds as much, at a quarter of the time."""
 
@@ -25,14 +27,24 @@ def digest(content: bytes) -> bytes:
     return blake2b(content, digest_size=20).digest()
 
 
+class Text:
+    """A text as it is stored, and the digest that names it."""
+
+    __slots__ = ("content", "name")
+
+    def __init__(self, text: str) -> None:
+        self.content = text.encode()
+        self.name = digest(self.content)
+
+
 def squeezed(content: bytes, *, known: bytes = b"") -> bytes:
     """Compressed; what is in ``known`` costs next to nothing, and is needed to get it back."""
     small = len(content) + len(known) <= SMALL
     window, memory = (12, 5) if small else (15, 8)
     if known:
-        compressor = zlib.compressobj(6, zlib.DEFLATED, window, memory, zdict=known)
+        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, window, memory, zdict=known)
     else:
-        compressor = zlib.compressobj(6, zlib.DEFLATED, window, memory)
+        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, window, memory)
     return compressor.compress(content) + compressor.flush()
 
 

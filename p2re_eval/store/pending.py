@@ -1,5 +1,5 @@
-"""Captured spans that wait for a moment, so that many share a transaction; each is in the spool
-before its caller goes on, and in the tables before anybody in this process reads."""
+"""Captured spans that wait for a moment, so that many are read and written together; each is in
+the spool before its caller goes on, and in the tables before anybody in this process reads."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from p2re_eval.errors import StoreError
-from p2re_eval.records import CapturedSpan
+from p2re_eval.records import JSON, CapturedSpan
 from p2re_eval.store.redaction import Redaction
-from p2re_eval.store.spool import SpoolFile
+from p2re_eval.store.spool import SpoolFile, raw_line
 
 LINGER_S = 0.1
 """How long a span waits for others; other processes see it after that."""
@@ -27,10 +28,38 @@ CHUNK = 200
 CATCH_UP_S = 2.0
 """The longest that a reader waits for what is on its way."""
 
-_NEVER_SAID = {"span": {"run_key"}}
-"""A name that sounds like a secret's, which would cost every span a closer look."""
+_Waiting: TypeAlias = "tuple[Raw, bool]"
+"""A span, and whether redaction found nothing in it."""
 
-Save: TypeAlias = Callable[[Sequence[CapturedSpan]], "Future[None]"]
+
+class Raw(Protocol):
+    """A span as another room knows it; ``vars()`` of it are what a file keeps."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def end_ns(self) -> int | None: ...
+    @property
+    def status_message(self) -> str | None: ...
+    @property
+    def attributes(self) -> Mapping[str, JSON]: ...
+    @property
+    def events(self) -> Sequence[object]: ...
+    @property
+    def links(self) -> Sequence[object]: ...
+    @property
+    def resource(self) -> Mapping[str, JSON]: ...
+
+
+Read: TypeAlias = Callable[[Any], CapturedSpan]
+
+
+class Save(Protocol):
+    """:meth:`Store.save_spans`."""
+
+    def __call__(self, spans: Sequence[CapturedSpan], *, passed: bool) -> Future[None]: ...
+
+
 Failed: TypeAlias = Callable[[int, BaseException, bool], None]
 """Told how many spans did not get into the tables, why, and whether a file still has them."""
 
@@ -38,16 +67,20 @@ Failed: TypeAlias = Callable[[int, BaseException, bool], None]
 class Pending:
     """The spans of one process on their way into one database; safe from any thread.
 
-    Raises OSError where no spool can be made: a read-only folder, a system without file locks.
+    ``read`` makes of a raw span what ``save`` takes. Raises OSError where no spool can be made: a
+    read-only folder, a system without file locks.
     """
 
-    def __init__(self, path: Path, redaction: Redaction, save: Save, failed: Failed) -> None:
+    def __init__(
+        self, path: Path, redaction: Redaction, *, read: Read, save: Save, failed: Failed
+    ) -> None:
         self.path = path
         self._redaction = redaction
+        self._read = read
         self._save = save
         self._failed = failed
         self._files = [SpoolFile(path), SpoolFile(path)]
-        self._waiting: list[CapturedSpan] = []
+        self._waiting: list[_Waiting] = []
         self._changed = threading.Condition()
         self._added = self._settled = 0
         self._asleep = self._hurry = self._closing = False
@@ -57,10 +90,10 @@ class Pending:
         _ALL.add(self)
         atexit.register(self.close)  # after the store's own, so it comes before it
 
-    def add(self, one: CapturedSpan) -> None:
+    def add(self, one: Raw) -> None:
         """A span that has ended is on disk when this returns. Raises OSError (a full disk) and
         StoreError (closed): then nothing is kept of it."""
-        line = None if one.span.end_ns is None else self._line(one)
+        line, passed = self._line(one)
         with self._changed:
             if self._closing:
                 raise StoreError(f"{self.path}: nothing is captured any more", path=self.path)
@@ -72,7 +105,7 @@ class Pending:
                 self._settled += 1
                 self._files[0].incomplete = True
             else:
-                self._waiting.append(one)
+                self._waiting.append((one, passed))
             if self._asleep:
                 self._asleep = False
                 self._changed.notify_all()
@@ -103,9 +136,12 @@ class Pending:
         _ALL.discard(self)
         atexit.unregister(self.close)
 
-    def _line(self, one: CapturedSpan) -> bytes:
-        text = self._redaction.whole(one, exclude=_NEVER_SAID)
-        return b'{"write":"save_spans","spans":[' + text.encode() + b"]}\n"
+    def _line(self, one: Raw) -> tuple[bytes | None, bool]:
+        """What goes into the spool: nothing of a span that has only begun."""
+        if one.end_ns is None:
+            return None, False
+        text, passed = self._redaction.raw(vars(one), _texts(one))
+        return raw_line(text), passed
 
     def _work(self) -> None:
         while self._wait_for_work():
@@ -135,7 +171,7 @@ class Pending:
                 self._changed.wait_for(lambda: self._hurry or self._closing, LINGER_S)
         return True
 
-    def _write_down(self, batch: list[CapturedSpan], file: SpoolFile) -> None:
+    def _write_down(self, batch: list[_Waiting], file: SpoolFile) -> None:
         chunks = [batch[start : start + CHUNK] for start in range(0, len(batch), CHUNK)]
         kept = [self._written(chunk, file) for chunk in chunks]
         if all(kept) and not file.incomplete:
@@ -146,7 +182,7 @@ class Pending:
             with contextlib.suppress(OSError):  # the next turn tries again
                 self._files[self._files.index(file)] = SpoolFile(self.path)
 
-    def _written(self, chunk: list[CapturedSpan], file: SpoolFile) -> bool:
+    def _written(self, chunk: list[_Waiting], file: SpoolFile) -> bool:
         """Whether the spool is not needed for these spans any more."""
         error = self._tried(chunk)
         if error is None:
@@ -154,16 +190,38 @@ class Pending:
         if not isinstance(error, StoreError) and len(chunk) > 1:  # one span's mistake
             kept = [self._written([one], file) for one in chunk]
             return all(kept)
-        ended = sum(one.span.end_ns is not None for one in chunk)
+        ended = sum(one.end_ns is not None for one, _ in chunk)
         in_a_file = isinstance(error, StoreError)
         self._failed(ended, error, in_a_file)
         return not in_a_file or getattr(error, "kept_in", None) is not None
 
-    def _tried(self, chunk: Sequence[CapturedSpan]) -> BaseException | None:
+    def _tried(self, chunk: Sequence[_Waiting]) -> BaseException | None:
         try:
-            return self._save(chunk).exception()
+            spans = [self._read(one) for one, _ in chunk]
+            return self._save(spans, passed=all(passed for _, passed in chunk)).exception()
         except Exception as error:  # noqa: BLE001 - its callers are long gone: it is counted
             return error
+
+
+def _texts(one: Raw) -> list[str] | None:
+    """Every text in a span; None where that is not so simple."""
+    if one.events or one.links:
+        return None
+    texts = [one.name, one.status_message or ""]
+    for attributes in (one.attributes, one.resource):
+        texts.append(_as_keys(tuple(attributes)))
+        for value in attributes.values():
+            if isinstance(value, str):
+                texts.append(value)
+            elif value is not None and not isinstance(value, (int, float)):
+                return None
+    return texts
+
+
+@lru_cache(maxsize=256)
+def _as_keys(names: tuple[str, ...]) -> str:
+    """As they stand in JSON; a name may say that its value is a secret."""
+    return " ".join(f'"{name}":' for name in names)
 
 
 _ALL: weakref.WeakSet[Pending] = weakref.WeakSet()

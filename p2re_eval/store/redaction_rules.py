@@ -46,13 +46,13 @@ class Rule:
         return found
 
 
-def own_rules(environ: Mapping[str, str], folder: Path) -> tuple[Rule, ...]:
+def own_rules(environ: Mapping[str, str], folder: Path | None) -> tuple[Rule, ...]:
     """Those of the environment and of the project around the folder. Raises UsageError."""
     found: list[Rule] = []
     pattern = environ.get("P2RE_REDACT")
     if pattern:
         found.append(rule(pattern, "P2RE_REDACT", "or unset it"))
-    for project in _projects(folder):
+    for project in () if folder is None else _projects(folder.absolute()):
         found += _rules_of(project, project.stat().st_mtime_ns)
         break
     return tuple(found)

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from p2re_eval.store.faults import concerns_the_file
 from p2re_eval.store.jobs import BeginTrace, Change, Job, SaveSpans, StartExperiment, Write
 from p2re_eval.store.redaction import Redaction
+
+Read: TypeAlias = Callable[[bytes], bytes]
 
 
 def rescue_paths(database: Path) -> tuple[Path, Path]:
@@ -69,20 +71,25 @@ def import_rescued(database: Path, write: Callable[[Job], None]) -> int:
     return total
 
 
-def import_file(path: Path, content: bytes, write: Callable[[Job], None]) -> int:
-    """Hand each line to ``write`` and remove the file, which is ``path``; gives how many."""
+def import_file(
+    path: Path, content: bytes, write: Callable[[Job], None], *, read: Read = bytes
+) -> int:
+    """Hand each line to ``write`` and remove the file, which is ``path``; gives how many. ``read``
+    makes lines of ours of those that it holds."""
     adapter: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="write")])
     lines = [line for line in content.split(b"\n") if line]
-    unreadable = [line for line in lines if not _written(adapter, line, write)]
+    unreadable = [line for line in lines if not _written(adapter, line, write, read)]
     if unreadable:
         _append(path.with_name(path.name + ".unreadable"), b"\n".join(unreadable) + b"\n")
     path.unlink()
     return len(lines) - len(unreadable)
 
 
-def _written(adapter: TypeAdapter[Job], line: bytes, write: Callable[[Job], None]) -> bool:
+def _written(
+    adapter: TypeAdapter[Job], line: bytes, write: Callable[[Job], None], read: Read
+) -> bool:
     try:
-        write(_job(adapter, line))
+        write(_job(adapter, read(line)))
     except (ValidationError, json.JSONDecodeError):
         return False
     except Exception as error:

@@ -33,7 +33,7 @@ _KEEP_WHAT_WAS_SAID = (
 )
 _RESULT_KEY = "experiment_id, suite, prompt, model, case_id, repeat"
 
-_SAVE_EVALUATION = Insert("evaluations", _EVALUATION_COLUMNS)
+_SAVE_EVALUATION = Insert("evaluations", f"id {_EVALUATION_COLUMNS}")
 _SAVE_RESULT = Insert(
     "results",
     _RESULT_COLUMNS,
@@ -61,7 +61,9 @@ def save_result(
     spans: Iterable[Span],
 ) -> None:
     """The outcome of a planned run; run again in the same experiment, it replaces the first."""
-    transaction.add(_SAVE_RESULT, _result_values(transaction, result))
+    values = _result_values(transaction, result)
+    transaction.alone((result.experiment_id, result.item, str(result.repeat)))
+    transaction.add(_SAVE_RESULT, values)
     _assign(transaction, result)
     save_evaluations(transaction, evaluations)
     add_spans(transaction, spans)
@@ -71,8 +73,7 @@ def _assign(transaction: Transaction, result: Result) -> None:
     """What the experiment runs; all cases of a suite say the same."""
     version = result.prompt_version or ""
     row = (result.experiment_id, result.suite, result.prompt, version, result.model)
-    if row not in transaction.memory.assignments:
-        transaction.memory.assignments[row] = 0
+    if transaction.first(row):
         transaction.add(_ASSIGN, row)
 
 
@@ -88,7 +89,8 @@ def save_evaluations(transaction: Transaction, evaluations: Iterable[Evaluation]
         known = transaction.judgement(key)
         if known is not None:
             _make_room(transaction, one, known)
-        transaction.add(_SAVE_EVALUATION, _evaluation_values(transaction, one))
+        row = transaction.new_id("evaluations")
+        transaction.add(_SAVE_EVALUATION, (row, *_evaluation_values(transaction, one)))
 
 
 def _make_room(transaction: Transaction, one: Evaluation, row: int) -> None:

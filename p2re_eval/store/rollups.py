@@ -2,7 +2,8 @@
 
 Rows of ``origin`` '' are the sum of what is in the file now. Before retention deletes a trace it
 moves the trace's share to the file's own origin, so that the sum over all origins never changes.
-Rows that fell to nothing are removed.
+A trace that another file has let go of while it is still here is in that origin too: rows of
+``TWICE`` take it off again. Rows that fell to nothing are removed.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 HERE = ""
 """The origin of what is counted from rows that are still in the file."""
+TWICE = "twice"
+"""The origin of what is taken off, as it is counted here and under another file's name."""
 PERIODS = {"hour": 3_600_000_000_000, "day": 86_400_000_000_000}
 """Nanoseconds."""
 TRACE_KEYS = ("start_ns", "model", "prompt_name", "prompt_version", "source", "status")
@@ -71,6 +75,7 @@ def changed_scores(period: str) -> str:
     return scores_share(period, "true", source=both, sign="t.sign")
 
 
+_GONE = "EXISTS (SELECT 1 FROM pruned p WHERE p.trace_id = t.trace_id)"
 ENDED = "t.id IN (SELECT trace FROM responses WHERE id > :first AND id <= :last AND span IS NULL)"
 JUDGED = "e.id > :first AND e.id <= :last"
 
@@ -111,12 +116,35 @@ def take_out_traces(
     )
     counted = f"{known} AND EXISTS ({ended_and_counted})"
     scored = f"{known} AND e.id <= :judged"
-    moves = [(-1, HERE)] + ([(1, own_origin(connection))] if keep else [])
-    for sign, origin in moves:
+    moves = [(-1, HERE, "true")]
+    if keep:
+        moves += [(1, own_origin(connection), f"NOT {_GONE}"), (1, TWICE, _GONE)]
+    for sign, origin, which in moves:
         values = {**here, "sign": sign}
-        _add_traces(connection, lambda period: traces_share(period, counted), origin, values)
-        _add_scores(connection, lambda period: scores_share(period, scored), origin, values)
+        share = partial(traces_share, where=f"{counted} AND {which}")
+        _add_traces(connection, share, origin, values)
+        share = partial(scores_share, where=f"{scored} AND {which}")
+        _add_scores(connection, share, origin, values)
+    if keep:
+        connection.execute(
+            f"INSERT OR IGNORE INTO pruned(trace_id, origin) SELECT t.trace_id, '' FROM traces t "  # noqa: S608 - our own SQL
+            f"WHERE {counted} AND NOT {_GONE}",
+            {"rows": here["rows"], "ended": ended},
+        )
     _remove_empty(connection)
+
+
+def take_off_twice(connection: sqlite3.Connection) -> None:
+    """After a merge: take off what is here and also counted under another name; anew each time,
+    inside an open transaction."""
+    for table in ("rollups", "score_rollups"):
+        connection.execute(f"DELETE FROM {table} WHERE origin = ?", (TWICE,))  # noqa: S608 - our own names
+    values = {"sign": -1}
+    gone = "JOIN pruned p ON p.trace_id = t.trace_id"
+    ended = "EXISTS (SELECT 1 FROM responses r WHERE r.trace = t.id AND r.span IS NULL)"
+    traces, scores = f"traces t {gone}", f"{_JUDGED_TRACES} {gone}"
+    _add_traces(connection, lambda p: traces_share(p, ended, source=traces), TWICE, values)
+    _add_scores(connection, lambda p: scores_share(p, "true", source=scores), TWICE, values)
 
 
 def take_out_evaluations(connection: sqlite3.Connection, evaluations: Iterable[int]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from operator import lt
+from operator import itemgetter, lt
 from pathlib import Path
 from typing import TypeAlias
 
@@ -99,15 +99,12 @@ def find_spans(
 
 
 _Span: TypeAlias = tuple[str, str | None, str, str, str, int, int | None]
+_start = itemgetter(5)
 
 
 def _facts(span: Span) -> _Span:
     facts = span.name, span.kind, span.status, span.start_ns, span.end_ns
     return (span.span_id, span.parent_id, *facts)
-
-
-def _start(span: _Span) -> int:
-    return span[5]
 
 
 def _parents_first(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from p2re_eval.records import MODEL_KINDS, CapturedSpan, ModelSettings, RenderedPrompt, Span, Trace
-from p2re_eval.store.columns import Update
+from p2re_eval.store.contents import Answer, Contents
 from p2re_eval.store.result_writes import save_evaluations
+from p2re_eval.store.texts import look_up
 from p2re_eval.store.trace_writes import (
     TRACE_COLUMNS,
-    Answer,
     add_span,
     insert_response,
     insert_trace,
     join_session,
     keep_exposures,
     keep_root,
+    not_before,
     remove_response,
     trace_values,
 )
@@ -44,9 +46,6 @@ UPDATE traces SET (input_tokens, output_tokens, cached_tokens, reasoning_tokens,
 WHERE id = ? AND (span_id = '' OR kind NOT IN {_SQL_KINDS})
 """  # noqa: S608 - our own names
 """A framework's call with the SDK's own call inside it is one call: the outer one counts."""
-_NAME_USER = Update(
-    "sessions", "UPDATE sessions SET user = ? WHERE session_id = ? AND user IS NULL"
-)
 _OWN_MEASURES = """
 , (model_answered, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd) = (
   SELECT model_answered, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd
@@ -81,10 +80,12 @@ class _Known:
 def save_spans(transaction: Transaction, spans: Iterable[CapturedSpan]) -> None:
     """Each span in its trace; traces are made as they are needed, and added up again."""
     grown: dict[int, None] = {}
+    spans = tuple(spans)
+    new = _look_ahead(transaction, spans)
     for one in spans:
         known = _known(transaction, one.span.trace_id)
         if known is None and one.root:
-            _whole(transaction, one)
+            _whole(transaction, one, *new[id(one)])
             continue
         if known is None:
             known = _begin(transaction, one)
@@ -106,14 +107,26 @@ def _known(transaction: Transaction, trace_id: str) -> _Known | None:
     return _Known(state, *found)
 
 
-def _whole(transaction: Transaction, one: CapturedSpan) -> None:
+def _look_ahead(
+    transaction: Transaction, spans: Iterable[CapturedSpan]
+) -> dict[int, tuple[Trace, Contents]]:
+    """The traces that begin with their roots, by the root's identity; which of their texts are
+    stored already is asked for all of them at once."""
+    new: dict[int, tuple[Trace, Contents]] = {}
+    for one in spans:
+        if one.root and transaction.trace(one.span.trace_id) is None:
+            trace = _trace(one)
+            new[id(one)] = trace, Contents(transaction.redaction, trace)
+    look_up(transaction, chain.from_iterable(contents.texts() for _, contents in new.values()))
+    return new
+
+
+def _whole(transaction: Transaction, one: CapturedSpan, trace: Trace, contents: Contents) -> None:
     """A trace that begins with its root, nearly always a single call: nothing is added up."""
-    trace = _trace(one)
-    answer = Answer(transaction.redaction, trace.completion, trace.fault)
-    state = insert_trace(transaction, trace, answer)
+    state = insert_trace(transaction, trace, contents)
     if trace.session_id is not None and trace.user is not None:
         _name_user(transaction, trace.session_id, trace.user)
-    _keep(transaction, state, one, trace, answer)
+    _keep(transaction, state, one, trace, contents.answer)
 
 
 def _keep(
@@ -158,7 +171,8 @@ def _is_news(transaction: Transaction, known: _Known, span: Span) -> bool:
         return True
     if span.end_ns is None:
         return False
-    return (span.end_ns, transaction.redaction.json(span.attributes)) != tuple(found)
+    end_ns = not_before(span.start_ns, span.end_ns)
+    return (end_ns, transaction.redaction.json(span.attributes)) != tuple(found)
 
 
 def _join(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:
@@ -188,8 +202,8 @@ def _outranks(transaction: Transaction, known: _Known, span: Span) -> bool:
 
 def _set_root(transaction: Transaction, known: _Known, one: CapturedSpan) -> None:
     trace = _trace(one)
-    answer = Answer(transaction.redaction, trace.completion, trace.fault)
-    values = dict(zip(TRACE_COLUMNS, trace_values(transaction, trace, answer), strict=True))
+    contents = Contents(transaction.redaction, trace)
+    values = dict(zip(TRACE_COLUMNS, trace_values(transaction, trace, contents), strict=True))
     for name in ("session_id", "user", "tags", "metadata"):
         values[name] = getattr(known, name) if values[name] is None else values[name]
     if trace.kind not in MODEL_KINDS:
@@ -203,7 +217,7 @@ def _set_root(transaction: Transaction, known: _Known, one: CapturedSpan) -> Non
         join_session(transaction, trace.session_id, known.row, trace.start_ns)
     if trace.user is not None and values["session_id"] is not None:
         _name_user(transaction, str(values["session_id"]), trace.user)
-    _keep(transaction, known.state, one, trace, answer)
+    _keep(transaction, known.state, one, trace, contents.answer)
 
 
 def _trace(one: CapturedSpan) -> Trace:
@@ -237,8 +251,9 @@ def _demote(transaction: Transaction, known: _Known) -> None:
         "SELECT id FROM spans WHERE trace = ? AND span_id = ?", (known.row, known.root)
     ).fetchone()[0]
     connection.execute(
-        "UPDATE spans SET prompt = (SELECT prompt FROM traces WHERE id = ?) WHERE id = ?",
-        (known.row, span),
+        "UPDATE spans SET (prompt, model) = (SELECT prompt, CASE WHEN ? THEN model END FROM traces "
+        "WHERE id = ?) WHERE id = ?",
+        (not known.adds_up, known.row, span),
     )
     connection.execute(
         f"UPDATE responses SET span = ?{'' if known.adds_up else _OWN_MEASURES} "  # noqa: S608
@@ -277,4 +292,9 @@ def _inherit(transaction: Transaction, known: _Known, one: CapturedSpan) -> None
 
 
 def _name_user(transaction: Transaction, session_id: str, user: str) -> None:
-    transaction.add(_NAME_USER, (transaction.redaction.text(user), session_id))
+    """Whose conversation it is, the first time that somebody says so."""
+    if transaction.first(("user of", session_id)):
+        transaction.connection.execute(
+            "UPDATE sessions SET user = ? WHERE session_id = ? AND user IS NULL",
+            (transaction.redaction.text(user), session_id),
+        )

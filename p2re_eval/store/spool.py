@@ -8,15 +8,36 @@ process; as with the database itself, only a power cut can take the last moments
 from __future__ import annotations
 
 import glob
+import importlib
+import json
 import os
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from p2re_eval.records import CapturedSpan
 from p2re_eval.store.jobs import Job
 from p2re_eval.store.rescue import everything, import_file, is_ours, is_same
 
 _TRIES = 100
+_BEGINS = b'{"write":"raw_span","span":'
+_READER = "p2re_eval.tracing.spooled"
+"""What understands raw spans is a room above this one, so it is looked up by its name, and only
+where a process died: ``captured_of(mapping) -> CapturedSpan``."""
+
+
+def raw_line(text: str) -> bytes:
+    """A raw span's JSON as a line of a spool."""
+    return b"%b%b}\n" % (_BEGINS, text.encode())
+
+
+def rescued_line(line: bytes) -> bytes:
+    """A line as rescue files have it: a raw span is read. Raises what its reader raises."""
+    if not line.startswith(_BEGINS):
+        return line
+    reader = importlib.import_module(_READER)
+    one: CapturedSpan = reader.captured_of(json.loads(line)["span"])
+    return b'{"write":"save_spans","spans":[%b]}' % one.model_dump_json().encode()
 
 
 class SpoolFile:
@@ -71,7 +92,8 @@ def take_over(database: Path, write: Callable[[Job], None]) -> int:
     total = 0
     for path, file in _of_the_dead(database):
         content = everything(file)
-        total += import_file(path, content[: content.rfind(b"\n") + 1], write)
+        whole = content[: content.rfind(b"\n") + 1]
+        total += import_file(path, whole, write, read=rescued_line)
     return total
 
 

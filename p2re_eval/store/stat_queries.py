@@ -105,7 +105,7 @@ def stats(connection: sqlite3.Connection, wanted: StatsQuery, *, now_ns: int) ->
     size = rollups.PERIODS[period]
     since = None if wanted.since_ns is None else wanted.since_ns - wanted.since_ns % size
     until = None if wanted.until_ns is None else -(-wanted.until_ns // size) * size
-    window = _Window(wanted, period, since, until)
+    window = _Window(wanted, period, (since, until), now_ns)
     rows = window.traces(connection, wanted.by)
     by: list[Dimension] = [name for name in wanted.by if name not in {"status", "source"}]
     return StatsReport(
@@ -122,9 +122,11 @@ class _Window:
     """The rollup rows of one question, those of what is not rolled up yet included."""
 
     def __init__(
-        self, wanted: StatsQuery, period: str, since_ns: int | None, until_ns: int | None
+        self, wanted: StatsQuery, period: str, window: tuple[int | None, int | None], now_ns: int
     ) -> None:
+        since_ns, until_ns = window
         self.period = period
+        self._whole_days = _whole_days(wanted, period, since_ns, until_ns, now_ns)
         given: dict[str, object] = {
             "model = :model": wanted.model,
             "prompt_name = :prompt": wanted.prompt,
@@ -183,7 +185,22 @@ class _Window:
             f" UNION ALL SELECT {names} FROM ({share}) WHERE true{where}"  # noqa: S608 - our own SQL
             for share in more
         )
-        return f"SELECT {names} FROM {table} WHERE period = :period{where}{late}"  # noqa: S608 - our own SQL
+        kept = " UNION ALL ".join(
+            f"SELECT {names} FROM {table} WHERE {part}{where}"  # noqa: S608 - our own SQL
+            for part in self._parts()
+        )
+        return f"{kept}{late}"
+
+    def _parts(self) -> tuple[str, ...]:
+        """Where the counts are: hours at both ends, and the days between them, which are fewer."""
+        if self._whole_days is None:
+            return ("period = :period",)
+        first, last = self._whole_days
+        return (
+            f"period = 'hour' AND start_ns < {first}",
+            f"period = 'day' AND start_ns >= {first} AND start_ns < {last}",
+            f"period = 'hour' AND start_ns >= {last}",
+        )
 
 
 _MEASURES = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
@@ -232,6 +249,18 @@ def _score_row(row: sqlite3.Row, by: Sequence[Dimension]) -> ScoreRow:
         mean=row["value"] / row["valued"] if row["valued"] else None,
         **counts,
     )
+
+
+def _whole_days(
+    wanted: StatsQuery, period: str, since_ns: int | None, until_ns: int | None, now_ns: int
+) -> tuple[int, int] | None:
+    """The days that a window of hours holds whole, unless each hour is asked for."""
+    if period != "hour" or "hour" in wanted.by or since_ns is None:
+        return None
+    day = rollups.PERIODS["day"]
+    end = now_ns if until_ns is None else until_ns
+    first, last = -(-since_ns // day) * day, end - end % day
+    return (first, last) if first < last else None
 
 
 def _period(wanted: StatsQuery, now_ns: int) -> str:

@@ -61,7 +61,7 @@ from p2re_eval.store.jobs import (
     Write,
 )
 from p2re_eval.store.maintenance import Maintenance
-from p2re_eval.store.pending import Failed, Pending, catch_up
+from p2re_eval.store.pending import Failed, Pending, Read, catch_up
 from p2re_eval.store.redaction import Redact, Redaction
 from p2re_eval.store.rescue import import_rescued
 from p2re_eval.store.search import as_query
@@ -188,18 +188,21 @@ class Store:
         """The prompt's version under the next number; one that is known stays as it is."""
         return self._submit(SavePromptVersion(template))
 
-    def save_spans(self, spans: Sequence[CapturedSpan], *, at_once: bool = False) -> Future[None]:
+    def save_spans(
+        self, spans: Sequence[CapturedSpan], *, at_once: bool = False, passed: bool = False
+    ) -> Future[None]:
         """Spans that other programs made: the trace grows with them, whatever order they come in.
 
         A span that has ended is not replaced by word that it has begun; one that comes twice is
         kept once. The trace is RUNNING until its root has ended. ``at_once`` is for a caller that
-        waits anyway: it writes in its own thread, when nothing is in the way.
+        waits anyway: it writes in its own thread, when nothing is in the way. ``passed``: redaction
+        has found nothing in them, and need not look again.
         """
-        return self._submit(SaveSpans(tuple(spans)), at_once=at_once)
+        return self._submit(SaveSpans(tuple(spans), passed), at_once=at_once)
 
-    def pending(self, failed: Failed) -> Pending | None:
-        """A way for captured spans that makes nobody wait for a transaction: each is in a file
-        beside the database when :meth:`Pending.add` returns, and in the tables a moment later.
+    def pending(self, read: Read, failed: Failed) -> Pending | None:
+        """A way for raw spans that makes nobody wait for a transaction: each is in a file beside
+        the database when :meth:`Pending.add` returns, and in the tables, ``read``, a moment later.
 
         None where that cannot be: no such file can be made, or a function of the user's is to see
         every text, once.
@@ -207,7 +210,9 @@ class Store:
         if self._redaction is None or self._redaction.hooked:
             return None
         try:
-            return Pending(self.path, self._redaction, self.save_spans, failed)
+            return Pending(
+                self.path, self._redaction, read=read, save=self.save_spans, failed=failed
+            )
         except OSError:
             return None
 

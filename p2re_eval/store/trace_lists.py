@@ -164,6 +164,11 @@ def trace_row(row: sqlite3.Row) -> TraceRow:
 
 def _conditions(wanted: TraceFilter) -> list[_Condition]:
     found = [
+        _Condition(_COLUMNS[name], "= ?", getattr(wanted, name), f" AND {_STATUS} = 'ERROR'")
+        for name in ("prompt", "model")
+        if wanted.status == "ERROR" and getattr(wanted, name) is not None
+    ]
+    found += [
         _Condition(column, "= ?", getattr(wanted, name))
         for name, column in _COLUMNS.items()
         if getattr(wanted, name) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ class TraceHit(Record):
     snippets: tuple[Snippet, ...] = ()
 
 
+_NO_VERSION = {"none", "null"}
+_ANY_OF_VERSION = """
+SELECT 1 FROM versions WHERE number = ?
+UNION ALL SELECT 1 FROM (SELECT 1 FROM traces WHERE prompt_version = ? LIMIT 1)
+UNION ALL SELECT 1 FROM (SELECT 1 FROM traces WHERE prompt_version BETWEEN ? AND ? LIMIT 1)
+"""
 _EVERYTHING = Leader("traces t WHERE true", "t.id", (), ordered=True, what="")
 
 
@@ -94,6 +101,27 @@ def unknown_evaluations(connection: sqlite3.Connection, names: Sequence[str]) ->
         if connection.execute(sql, (name,)).fetchone() is None:
             return f"no evaluation is called '{name}'{did_you_mean(name, known)}"
     return None
+
+
+def unknown_versions(connection: sqlite3.Connection, versions: Sequence[str]) -> str | None:
+    """A sentence about versions that nothing was recorded of; None when there are such."""
+    for one in versions:
+        if one in _NO_VERSION or connection.execute(_ANY_OF_VERSION, _as_version(one)).fetchone():
+            continue
+        most = connection.execute("SELECT max(number) FROM versions").fetchone()[0] or 0
+        numbers = [f"v{number}" for number in range(1, most + 1)]
+        return f"no prompt of this database has a version '{one}'{did_you_mean(one, numbers)}"
+    return None
+
+
+def _as_version(text: str) -> tuple[object, ...]:
+    """By its number, its first digits, or another program's name for it."""
+    numbered = re.fullmatch("v([1-9][0-9]*)", text)
+    if re.fullmatch("[0-9a-f]{7,64}", text):
+        bounds = bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))
+    else:
+        bounds = b"", b""
+    return int(numbered[1]) if numbered else 0, text, *bounds
 
 
 def _choose(

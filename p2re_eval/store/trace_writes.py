@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
-from p2re_eval.records import Completion, Exposure, Fault, Message, Span, Trace
+from p2re_eval.records import MODEL_KINDS, Completion, Exposure, Fault, Span, Trace
 from p2re_eval.store.columns import Insert, Update, columns
-from p2re_eval.store.redaction import Redaction
+from p2re_eval.store.contents import Answer, Asked, Contents
+from p2re_eval.store.payloads import Text
 from p2re_eval.store.steps.record_tables import version_column
-from p2re_eval.store.texts import keep_prompt, keep_text
+from p2re_eval.store.texts import keep_prompt, keep_text, look_up
 from p2re_eval.store.transaction import TraceState, Transaction
 from p2re_eval.store.upkeep import forget_ending
-
-PREVIEW_CHARS = 120
-"""What a list shows of a text; the design allows 500, and every trace pays for it twice."""
 
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -30,16 +29,11 @@ TRACE_COLUMNS = columns(f"{_BEGINNING} {_ENDING}")
 _NOTHING_MORE = (None,) * 6  # a run's model, tokens and cost stand in traces
 
 _INSERT_TRACE = Insert("traces", f"id {_BEGINNING} {_ENDING}")
-_END_TRACE = Update(
-    "traces",
-    "UPDATE traces SET "  # noqa: S608 - our own names
-    + ", ".join(f"{column} = ?" for column in columns(_ENDING))
-    + " WHERE id = ?",
-)
+_END_TRACE = Update("traces", _ENDING)
 _INSERT_SPAN = Insert(
     "spans",
     "id trace span_id parent_id name kind status status_message start_ns end_ns attributes prompt "
-    "run_key events",
+    "run_key events model",
 )
 _INSERT_RESPONSE = Insert(
     "responses",
@@ -63,16 +57,17 @@ def begin_trace(transaction: Transaction, trace: Trace) -> None:
 
 def finish_trace(transaction: Transaction, trace: Trace) -> None:
     """The run as it ended, whether its beginning was recorded or not; a second ending replaces."""
-    answer = Answer(transaction.redaction, trace.completion, trace.fault)
     state = transaction.trace(trace.trace_id)
+    contents = _contents(transaction, trace, asked=state is None)
     if state is None:
-        state = insert_trace(transaction, trace, answer)
+        state = insert_trace(transaction, trace, contents)
     else:
         if state.ended:
             remove_response(transaction, state.row)  # first: it is counted as the row still stands
-        transaction.add(_END_TRACE, (*_ending(transaction, trace, answer), state.row))
+        transaction.alone((trace.trace_id, "ending"))
+        transaction.add(_END_TRACE, (*_ending(transaction, trace, contents.answer), state.row))
     if trace.status != "RUNNING":
-        insert_response(transaction, state.row, None, answer)
+        insert_response(transaction, state.row, None, contents.answer)
     state.ended = trace.status != "RUNNING"
     if trace.attributes or trace.events or trace.exposures:
         keep_root(transaction, state, trace)
@@ -123,17 +118,41 @@ def add_spans(transaction: Transaction, spans: Iterable[Span]) -> None:
 
 def key_column(run_key: str) -> bytes | str | None:
     """A run's key at half its size: the bytes that its 64 hex digits mean."""
-    if _HASH.fullmatch(run_key):
-        return bytes.fromhex(run_key)
-    return run_key or None
+    if not run_key:
+        return None
+    return bytes.fromhex(run_key) if _HASH.fullmatch(run_key) else run_key
+
+
+def expect_traces(transaction: Transaction, traces: Iterable[Trace]) -> None:
+    """Look up at once what these traces, which are about to be written, will ask for."""
+    traces = list(traces)
+    transaction.expect(trace.trace_id for trace in traces)
+    for trace in traces:
+        asked = transaction.trace(trace.trace_id) is None
+        contents = Contents(transaction.redaction, trace, asked=asked)
+        transaction.contents[id(trace)] = contents
+    look_up(transaction, chain.from_iterable(c.texts() for c in transaction.contents.values()))
+
+
+def _contents(transaction: Transaction, trace: Trace, *, asked: bool) -> Contents:
+    contents = transaction.contents.pop(id(trace), None)
+    if contents is None or (asked and contents.asked is None):
+        return Contents(transaction.redaction, trace, asked=asked)
+    return contents
+
+
+def not_before(start_ns: int, end_ns: int | None) -> int | None:
+    """An end: where a clock was set back in between, nothing has taken less than no time."""
+    return end_ns if end_ns is None or end_ns >= start_ns else start_ns
 
 
 def insert_trace(
-    transaction: Transaction, trace: Trace, answer: Answer | None = None
+    transaction: Transaction, trace: Trace, contents: Contents | None = None
 ) -> TraceState:
     """A new trace, without its answer and spans."""
+    contents = contents or _contents(transaction, trace, asked=True)
     row = transaction.new_id("traces")
-    transaction.add(_INSERT_TRACE, (row, *trace_values(transaction, trace, answer)))
+    transaction.add(_INSERT_TRACE, (row, *trace_values(transaction, trace, contents)))
     state = TraceState(row, ended=False, new=True)
     transaction.know(trace.trace_id, state)
     if trace.session_id is not None:
@@ -141,24 +160,20 @@ def insert_trace(
     return state
 
 
-def trace_values(
-    transaction: Transaction, trace: Trace, answer: Answer | None = None
-) -> tuple[object, ...]:
+def trace_values(transaction: Transaction, trace: Trace, contents: Contents) -> tuple[object, ...]:
     """A trace's row: the values of TRACE_COLUMNS."""
     redaction = transaction.redaction
-    asked = trace.prompt
-    prompt, clean = keep_prompt(transaction, asked)
-    last = asked.messages[-1].text if asked.messages else ""
-    answer = answer or Answer(redaction, trace.completion, trace.fault)
+    prompt = trace.prompt
+    asked = contents.asked or Asked(redaction, prompt)
     return (
         trace.trace_id,
         trace.span_id,
         trace.name,
         trace.source,
-        asked.model.id,
-        asked.name,
-        prompt,
-        version_column(asked.version),
+        prompt.model.id,
+        prompt.name,
+        keep_prompt(transaction, asked),
+        version_column(prompt.version),
         trace.suite,
         trace.case_id,
         trace.repeat,
@@ -166,9 +181,9 @@ def trace_values(
         trace.session_id,
         key_column(trace.run_key),
         trace.kind,
-        redaction.text(trace.user),
-        preview(redaction, last, clean=clean),
-        *_ending(transaction, trace, answer),
+        trace.user and redaction.text(trace.user),
+        asked.preview,
+        *_ending(transaction, trace, contents.answer),
     )
 
 
@@ -179,14 +194,14 @@ def _ending(transaction: Transaction, trace: Trace, answer: Answer) -> tuple[obj
     return (
         trace.status,
         trace.start_ns,
-        trace.end_ns,
+        not_before(trace.start_ns, trace.end_ns),
         model,
         trace.attempts,
         *tokens_and_cost,
         None if trace.fault is None else trace.fault.kind,
         answer.preview,
-        redaction.json(trace.tags),
-        redaction.json(trace.metadata),
+        redaction.json(trace.tags) if trace.tags else None,
+        redaction.json(trace.metadata) if trace.metadata else None,
         transaction.process if trace.status == "RUNNING" else None,
     )
 
@@ -202,45 +217,6 @@ def _measures(completion: Completion) -> tuple[object, ...]:
         usage.reasoning_tokens,
         completion.cost_usd,
     )
-
-
-def preview(redaction: Redaction, text: str, *, clean: bool = False) -> str:
-    """The start of a text as a list shows it; cut after redaction, which must see it whole unless
-    it is known to hold nothing suspicious."""
-    whole = (redaction.storable(text) if clean else redaction.text(text)) or ""
-    return whole if len(whole) <= PREVIEW_CHARS else whole[: PREVIEW_CHARS - 1] + "…"
-
-
-class Answer:
-    """The end of a run or of a span, as it is written: the message that was said, and its start.
-
-    It is shaped like a message: the next turn of a conversation sends it again and shares it.
-    """
-
-    def __init__(
-        self, redaction: Redaction, completion: Completion | None, fault: Fault | None
-    ) -> None:
-        self.completion = completion
-        self.fault = fault
-        self.message: str | None = None
-        clean = False
-        if completion is not None:
-            said = Message(
-                role="assistant", content=completion.text, tool_calls=completion.tool_calls
-            )
-            self.message, clean = redaction.said(said)
-        shown = _shown_answer(completion, fault)
-        clean = clean and completion is not None and shown is completion.text
-        self.preview = preview(redaction, shown, clean=clean)
-
-
-def _shown_answer(completion: Completion | None, fault: Fault | None) -> str:
-    if fault is not None:
-        return fault.message
-    if completion is None:
-        return ""
-    calls = ", ".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
-    return completion.text or completion.refusal or calls
 
 
 def join_session(transaction: Transaction, session_id: str, trace: int, start_ns: int) -> None:
@@ -277,7 +253,11 @@ def add_span(
             "DELETE FROM spans WHERE trace = ? AND span_id = ?", (state.row, span.span_id)
         )
     row = transaction.new_id("spans")
-    prompt = None if span.prompt is None else keep_prompt(transaction, span.prompt)[0]
+    asked = model = None
+    if span.prompt is not None:
+        asked = Asked(redaction, span.prompt)
+        model = redaction.text(span.prompt.model.id) if span.kind in MODEL_KINDS else None
+    prompt = None if asked is None else keep_prompt(transaction, asked)
     transaction.add(
         _INSERT_SPAN,
         (
@@ -288,13 +268,14 @@ def add_span(
             span.name,
             span.kind,
             span.status,
-            redaction.text(span.status_message),
+            span.status_message and redaction.text(span.status_message),
             span.start_ns,
-            span.end_ns,
+            not_before(span.start_ns, span.end_ns),
             redaction.json(span.attributes),
             prompt,
             key_column(span.run_key),
-            redaction.json(span.events),
+            redaction.json(span.events) if span.events else None,
+            model or None,
         ),
     )
     if span.completion is not None or fault is not None:
@@ -315,9 +296,9 @@ def insert_response(transaction: Transaction, trace: int, span: int | None, answ
         row,
         trace,
         span,
-        keep_text(transaction, answer.message),
-        keep_text(transaction, redaction.text(completion.reasoning)),
-        keep_text(transaction, redaction.json(completion.raw)),
+        _kept(transaction, answer.message),
+        _kept(transaction, answer.reasoning),
+        _kept(transaction, answer.raw),
         redaction.text(completion.refusal),
         completion.finish_reason,
         completion.raw_finish_reason,
@@ -331,3 +312,7 @@ def insert_response(transaction: Transaction, trace: int, span: int | None, answ
     if completion.time_to_first_token_ns is not None:
         first_token = (row, "time_to_first_token_ns", completion.time_to_first_token_ns)
         transaction.add(_INSERT_FIRST_TOKEN, first_token)
+
+
+def _kept(transaction: Transaction, text: Text | None) -> int | None:
+    return None if text is None else keep_text(transaction, text)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from p2re_eval.store.columns import Insert, Update, columns
-from p2re_eval.store.redaction import Redaction
+from p2re_eval.store.contents import Contents
+from p2re_eval.store.redaction import WRITES_ONLY, Redaction
 
 REMEMBERED = 8192
 """Texts, prompts and sessions each; some 150 bytes a piece."""
@@ -75,7 +76,7 @@ class Memory:
         self.blobs: dict[bytes, int] = {}
         self.prompts: dict[bytes, int] = {}
         self.sessions: dict[str, int] = {}
-        self.assignments: dict[tuple[str, ...], int] = {}
+        self.said: dict[tuple[str, ...], int] = {}
 
     def look(self, connection: sqlite3.Connection) -> None:
         """Forget what may no longer be so; asked inside a transaction that may write."""
@@ -86,7 +87,7 @@ class Memory:
         _shorten(self.blobs)
         _shorten(self.prompts)
         _shorten(self.sessions)
-        _shorten(self.assignments)
+        _shorten(self.said)
 
 
 def _shorten(known: dict[_Key, int]) -> None:
@@ -116,6 +117,11 @@ class Transaction:
         self.process = process
         self.memory = Memory() if memory is None else memory
         self._rows: dict[Insert | Update, list[_Row]] = {}
+        self._keys: set[tuple[str, ...]] = set()
+        self.absent: set[bytes] = set()
+        """Texts that are not stored before this transaction."""
+        self.contents: dict[int, Contents] = {}
+        """Of traces, by ``id()``, that are about to be written."""
         self._traces: dict[str, TraceState | None] = {}
         self._judged: dict[str, dict[Judgement, int]] = {}
 
@@ -134,6 +140,15 @@ class Transaction:
             roll_back(connection)
             raise
 
+    @contextmanager
+    def trusting(self) -> Iterator[None]:
+        """What is written inside has passed redaction as it is."""
+        careful, self.redaction = self.redaction, WRITES_ONLY
+        try:
+            yield
+        finally:
+            self.redaction = careful
+
     @property
     def connection(self) -> sqlite3.Connection:
         """To read with, and to change what is not remembered here, after all that was added. Who
@@ -145,6 +160,7 @@ class Transaction:
         """The tables may be any way now."""
         self.flush()
         self.memory.forget()
+        self.absent.clear()
         self._traces.clear()
         self._judged.clear()
 
@@ -156,8 +172,21 @@ class Transaction:
         else:
             rows.append(row)
 
+    def alone(self, key: tuple[str, ...]) -> None:
+        """What is added next for this key must not meet what was added for it before."""
+        if key in self._keys:
+            self.flush()
+        self._keys.add(key)
+
+    def first(self, key: tuple[str, ...]) -> bool:
+        """Whether this has not been said before, as far as is remembered."""
+        new = key not in self.memory.said
+        self.memory.said[key] = 1
+        return new
+
     def flush(self) -> None:
         """Write what was added."""
+        self._keys.clear()
         if not self._rows:
             return
         pending, self._rows = self._rows, {}
@@ -169,12 +198,23 @@ class Transaction:
         found = self._connection.execute(sql, values).fetchone()
         return None if found is None else int(found[0])
 
+    def rows(self, sql: str, values: Sequence[bytes]) -> list[tuple[bytes, int]]:
+        """The same for names and their numbers."""
+        return self._connection.execute(sql, values).fetchall()
+
     def new_id(self, table: str) -> int:
-        """The number of a table's next row."""
+        """The number of a table's next row, which takes it."""
         known = self.memory.next_ids
-        row = known.get(table) or self._next_id(table)
+        row = known.get(table) or self.next_id(table)
         known[table] = row + 1
         return row
+
+    def next_id(self, table: str) -> int:
+        """The number that a table's next row will have."""
+        known = self.memory.next_ids
+        if table not in known:
+            known[table] = self._next_id(table)
+        return known[table]
 
     def _next_id(self, table: str) -> int:
         if table in _COUNTED:

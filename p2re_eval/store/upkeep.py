@@ -67,6 +67,12 @@ def is_behind(connection: sqlite3.Connection) -> bool:
     )
 
 
+def runs_behind(connection: sqlite3.Connection) -> int:
+    """How many endings, at most, are not yet indexed and counted."""
+    newest = connection.execute("SELECT coalesce(max(id), 0) FROM responses").fetchone()[0]
+    return int(newest) - search.watermark(connection)
+
+
 def forget_ending(connection: sqlite3.Connection, trace: int) -> None:
     """Before a trace's answer leaves its place: out of the index, and no longer counted."""
     search.forget(connection, trace)

@@ -28,8 +28,12 @@ BATCH_LIMIT = 1000
 """Jobs in a transaction: beyond that, other processes wait longer and nothing gets faster."""
 FEED_ROWS = 500
 """Texts indexed in a transaction: some 20 ms, the longest that a write waits for it."""
-FEED_AFTER_JOBS = 4000
-"""A writer that is never idle feeds the index at least this often."""
+FEED_BEHIND = 2000
+"""Runs not yet indexed and counted, by whatever process: statistics add them up one by one, some
+5 ms. Beyond that the index is fed as soon as nobody waits for a write ..."""
+FEED_FAR_BEHIND = 20_000
+"""... and beyond that between the writes that are waited for."""
+LOOK_AFTER_JOBS = 500
 IDLE_S = 0.25
 
 _Waiting: TypeAlias = "tuple[Write, Future[None]]"
@@ -50,7 +54,7 @@ class Writer:
         self._idle = False
         self._closing = False
         self._process: int | None = None
-        self._jobs_since_feed = 0
+        self._jobs_since_look = 0
         self._unfed = True
         self._index_wanted: list[tuple[Future[None] | None, Future[None]]] = []
         self._taken: list[Future[None]] = []
@@ -103,7 +107,7 @@ class Writer:
             return False
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
-        self._jobs_since_feed += 1
+        self._jobs_since_look += 1
         with self._changed:
             unfed, self._unfed = self._unfed, True
             if self._thread is None or (self._idle and not unfed):
@@ -197,7 +201,7 @@ class Writer:
         return bool(self._queue or self._closing or self._index_wanted)
 
     def _write(self, batch: list[_Waiting]) -> None:
-        self._jobs_since_feed += len(batch)
+        self._jobs_since_look += len(batch)
         self._unfed = True
         try:
             self._transact([job for job, _ in batch])
@@ -270,14 +274,24 @@ class Writer:
             future.set_result(None)
 
     def _feed(self, *, idle: bool) -> None:
-        if not idle and self._jobs_since_feed < FEED_AFTER_JOBS:
+        if not idle and not self._is_behind():
             return
         try:
             self._unfed = upkeep.feed(self._connection, FEED_ROWS)
         except sqlite3.Error:
             self._unfed = False  # the index waits for better times: the next write tries again
-        if not self._unfed:
-            self._jobs_since_feed = 0
+
+    def _is_behind(self) -> bool:
+        """Whether a writer that is not idle should feed the index now."""
+        if self._jobs_since_look < LOOK_AFTER_JOBS:
+            return False
+        try:
+            behind = upkeep.runs_behind(self._connection)
+        except sqlite3.Error:
+            behind = 0
+        if behind <= FEED_BEHIND:
+            self._jobs_since_look = 0
+        return behind > (FEED_FAR_BEHIND if self._queue else FEED_BEHIND)
 
     def _say_goodbye(self) -> None:
         with self._working:

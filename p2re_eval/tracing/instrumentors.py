@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol
@@ -88,6 +89,8 @@ class Instrumentors:
     def _arrived(self, entry: EntryPoint) -> None:
         try:
             self._known[entry.name] = entry.load()()
+            if entry.name == "langchain":
+                _told_where_it_happens()
             if self._wanted:
                 self._turn_on(self._known[entry.name])
         except Exception as error:  # noqa: BLE001 - an instrumentor must not break an import
@@ -103,6 +106,16 @@ class Instrumentors:
         if self._wanted:
             package = f"openinference-instrumentation-{name.replace('_', '-')}"
             LOG.warning("p2re: the calls of %s are not recorded; pip install %s", name, package)
+
+
+def _told_where_it_happens() -> None:
+    """LangChain tells of what begins in a thread of its own when it runs async, unless whoever
+    listens wants to hear in line; only there can the SDK's call that follows be told to be inside.
+    """
+    with suppress(ImportError):
+        from openinference.instrumentation.langchain._tracer import OpenInferenceTracer
+
+        OpenInferenceTracer.run_inline = True
 
 
 def installed() -> Iterator[tuple[str, EntryPoint]]:

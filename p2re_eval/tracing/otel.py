@@ -146,29 +146,28 @@ def raw_span(
         name=span.name,
         start_ns=span.start_time or time.time_ns(),
         end_ns=span.end_time,
-        attributes=_attributes(span),
+        attributes=Attributes(_copied(span.attributes)),
         status=_STATUS[span.status.status_code],
         status_message=span.status.description,
-        events=[RawEvent(e.name, e.timestamp, dict(e.attributes or {})) for e in span.events],
+        events=[RawEvent(e.name, e.timestamp, _copied(e.attributes)) for e in span.events],
         links=[
             {
                 "trace_id": f"{link.context.trace_id:032x}",
                 "span_id": f"{link.context.span_id:016x}",
-                "attributes": dict(link.attributes or {}),
+                "attributes": _copied(link.attributes),
             }
             for link in span.links
         ],
-        resource=dict(span.resource.attributes),
+        resource=_copied(span.resource.attributes),
         scope=_scope(span),
         remote_parent=remote_parent,
     )
 
 
-def _attributes(span: ReadableSpan) -> Attributes:
+def _copied(attributes: Mapping[str, object] | None) -> dict[str, JSON]:
     """A copy in one piece: taken one by one, each is a lookup behind a lock."""
-    given = span.attributes
-    copy = getattr(given, "copy", None)
-    return Attributes((given or {}) if copy is None else copy())
+    copy = getattr(attributes, "copy", None)
+    return dict(attributes or {}) if copy is None else copy()
 
 
 def _lasts(span: ReadableSpan) -> bool:

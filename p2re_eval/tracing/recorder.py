@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
+from contextlib import suppress
 from pathlib import Path
 
 from p2re_eval.errors import StoreError
@@ -15,6 +16,7 @@ from p2re_eval.plugins import installed_redact
 from p2re_eval.quantities import count_text
 from p2re_eval.records import MODEL_KINDS, CapturedSpan
 from p2re_eval.store import Pending, Redact, Store, open_store
+from p2re_eval.store.losses import note_loss
 from p2re_eval.tracing.hiding import Hiding
 from p2re_eval.tracing.mapping import captured
 from p2re_eval.tracing.raw import RawSpan
@@ -41,6 +43,8 @@ class Recorder:
         self.rescued = 0
         self.lost = 0
         self.why: str | None = None
+        self._noted: set[str] = set()
+        self._told = 0
         self._redact = redact
         self._hiding = Hiding.of(os.environ)
         self._store: Store | None = None
@@ -79,6 +83,7 @@ class Recorder:
         if store is not None and self._pid == os.getpid():
             store.close()
         if self.lost:
+            self._note(str(self.why))
             LOG.error("p2re: %s lost: %s", count_text(self.lost, "span"), self.why)
 
     def __repr__(self) -> str:
@@ -89,9 +94,10 @@ class Recorder:
 
     def _save(self, raw: RawSpan, *, wait: bool, counted: bool) -> None:
         try:
-            one = captured(self._hiding(raw))
-            if self._spooled(one, spans=int(counted)):
+            raw = self._hiding(raw)
+            if self._spooled(raw, spans=int(counted)):
                 return
+            one = captured(raw)
             awaited = wait and (one.root or one.span.kind in MODEL_KINDS)
             future = self._submit(one, at_once=awaited)
             future.add_done_callback(self._counted if counted else self._checked)
@@ -100,13 +106,13 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - a record must not break what it records
             self._failed(error, spans=int(counted))
 
-    def _spooled(self, one: CapturedSpan, *, spans: int) -> bool:
+    def _spooled(self, raw: RawSpan, *, spans: int) -> bool:
         """Whether it is on disk beside the database, soon to be in it."""
         self._opened()
         if self._pending is None:
             return False
         try:
-            self._pending.add(one)
+            self._pending.add(raw)
         except OSError as error:
             LOG.debug("p2re: written to the database at once, as the spool fails: %s", error)
             return False
@@ -156,8 +162,20 @@ class Recorder:
             self.why = str(error)
             self.rescued += spans if rescued else 0
             self.lost += 0 if rescued else spans
+            news = first or str(error) not in self._noted
+        if news:
+            self._note(str(error))
         if first:
             LOG.error("p2re: calls are not recorded as they should be: %s", error)
+
+    def _note(self, why: str) -> None:
+        """For `p2re doctor`: each reason when it is met first, and what came to it at the end."""
+        with self._counting:
+            spans, self._told = self.lost - self._told, self.lost
+            self._noted.add(why)
+        if spans:
+            with suppress(OSError):
+                note_loss(self.path, spans, why)
 
     def _opened(self) -> Store:
         """The store of this process: a forked child must not use its parent's."""
@@ -168,7 +186,7 @@ class Recorder:
                 if self._refused is not None and time.monotonic() < self._refused[0]:
                     raise self._refused[1]
                 self._store = self._open_anew()
-                self._pending = self._store.pending(self._failed_later)
+                self._pending = self._store.pending(captured, self._failed_later)
                 self._pid, self._waiting, self._late = os.getpid(), 0, None
             return self._store
 

@@ -8,6 +8,7 @@ ratio of what is added is the promise.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import threading
@@ -28,10 +29,10 @@ from tabulate import tabulate
 from p2re_eval.tracing import capture
 
 PROMISE = 1.5
-QUESTION = [
-    {"role": "system", "content": "Route the ticket to billing, technical or account. " * 20},
-    {"role": "user", "content": "I was charged twice for my order and nobody answers. " * 3},
-]
+INSTRUCTIONS = "Route the ticket to billing, technical or account. " * 20
+QUESTION = "I was charged twice for my order and nobody answers. " * 3
+_ORDERS = itertools.count(100_000)
+"""No two questions are the same: what was looked at once must not make the next one cheap."""
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -64,7 +65,9 @@ def calls(client: openai.OpenAI, count: int) -> tuple[float, float]:
     """Microseconds a call: on the clock, and of this process's CPU."""
     clock, cpu = time.perf_counter(), time.process_time()
     for _ in range(count):
-        client.chat.completions.create(model="bench-1", messages=QUESTION, temperature=0)
+        asked = {"role": "user", "content": f"Order {next(_ORDERS)}: {QUESTION}"}
+        messages = [{"role": "system", "content": INSTRUCTIONS}, asked]
+        client.chat.completions.create(model="bench-1", messages=messages, temperature=0)
     return (time.perf_counter() - clock) / count * 1e6, (time.process_time() - cpu) / count * 1e6
 
 

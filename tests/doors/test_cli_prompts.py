@@ -324,3 +324,28 @@ def test_labels_move_and_log_shows_what_was_recorded(repository: Path) -> None:
     assert [line.split()[2] for line in history] == ["production", "production", "staging"]
     taken = p2re("label", "route_ticket", "production", "--remove").stdout
     assert taken == "route_ticket: 'production' is taken away\n"
+
+
+def test_a_search_by_the_number_that_log_shows(repository: Path) -> None:
+    """Though the record learned of that version first, and calls it v1."""
+    commit("Kinder")
+    versions = {
+        one["number"]: one["version"]
+        for one in json.loads(p2re("log", "route_ticket", "--json").stdout)
+    }
+    with open_store(default_path()) as store:
+        store.finish_trace(
+            Trace(
+                trace_id="1" * 32, span_id="1" * 16, name="n", status="OK", start_ns=1, end_ns=2,
+                prompt=RenderedPrompt(
+                    name="route_ticket", version=versions[2], messages=(), model=ModelSettings()
+                ),
+                completion=Completion(),
+            )
+        ).result()  # fmt: skip
+    p2re("label", "route_ticket", "production")
+    search = ["traces", "search", "--json"]
+    for version, found in (("v2", 1), ("v1", 0)):
+        asked = f"prompt == route_ticket and version == {version}"
+        done = CliRunner().invoke(main, [*search, asked])
+        assert len(json.loads(done.stdout)) == found

@@ -10,8 +10,10 @@ import pytest
 from p2re_eval.clock import new_trace_id
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook import Traces, Workbench, annotate, evaluate, experiment, view
+from p2re_eval.notebook.browser import TracePages
 from p2re_eval.notebook.drawing import trace_bundle
 from p2re_eval.records import ModelSettings, RenderedPrompt, Span, Trace
+from p2re_eval.service import Service
 from p2re_eval.store.expression import ExpressionError
 
 PROMPT = """\
@@ -49,6 +51,18 @@ def test_traces_come_page_by_page_the_newest_first(bench: Workbench) -> None:
     assert oldest[0].prompt.messages[-1].text == "charged 0"
     with pytest.raises(UsageError, match="no older traces"):
         oldest.older().older()
+
+
+def test_the_browser_of_traces_compares_two(bench: Workbench) -> None:
+    """What the viewer asks for in a notebook; the other trace is the one before."""
+    answers = [bench.run("route", ticket=ticket) for ticket in ("charged", "login")]
+    before, after = (answer.trace.trace_id for answer in answers)
+    assert bench.store
+    pages = TracePages(Service(bench.store), limit=5)
+    found = pages.answer("compare", {"trace": after, "other": before})
+    assert isinstance(found, dict)
+    assert (found["before"]["trace_id"], found["after"]["trace_id"]) == (before, after)
+    assert [(one["before"], one["after"]) for one in found["inputs"]] == [("charged", "login")]
 
 
 def test_traces_are_searched_as_on_the_command_line(bench: Workbench) -> None:

@@ -208,8 +208,23 @@ def test_any_address_opens_with_what_belongs_to_it(served: Any, record: Any) -> 
     ]
     for link in opened["links"]:
         assert served.get(f"/artifacts/{link}").json["address"] == link
+    for address in (f"prompt:route@{template.version}", "session:chat-1"):
+        assert served.get(f"/artifacts/{address}").json["links"] == [f"trace:{trace.trace_id}"]
     wrong = served.get("/artifacts/trail:1")
     assert (wrong.status, "did you mean 'trace'" in wrong.json["detail"]) == (422, True)
+
+
+def test_an_experiment_leads_to_its_baseline_and_traces(
+    served: Any, store: Any, experiments: tuple[str, str]
+) -> None:
+    before, after = experiments
+    recorded = store.read_experiment(after)
+    store.finish_experiment(recorded.model_copy(update={"settings": {"baseline": before}}))
+    (trace,) = served.get(f"/traces?experiment={after}").json["items"]
+    assert served.get(f"/artifacts/experiment:{after}").json["links"] == [
+        f"experiment:{before}",
+        f"trace:{trace['row']['trace_id']}",
+    ]
 
 
 def test_health_names_the_file_and_not_its_place(served: Any, record: Any) -> None:

@@ -158,7 +158,10 @@ def test_every_page_opens_and_is_accessible(world: Any, tab: Any, name: str) -> 
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("name", ["traces", "trace", "template", "prompt", "comparison", "stats"])
+DARK = ["traces", "trace", "template", "compared", "prompt", "comparison", "agreement", "stats"]
+
+
+@pytest.mark.parametrize("name", DARK)
 def test_the_dark_is_accessible_too(world: Any, tab: Any, name: str) -> None:
     path, wait_for = PAGES[name]
     opened = tab(world, color_scheme="dark")

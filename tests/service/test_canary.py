@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from click.testing import CliRunner
 
 from p2re_eval.cli import main
 from p2re_eval.report.trace_document import trace_document
-from p2re_eval.service.canary import planted_and_found
+from p2re_eval.service.canary import planted_and_found, planted_in
+from p2re_eval.store import open_store
+from p2re_eval.tracing import capture, span
 
 
 def test_a_planted_secret_is_found_nowhere() -> None:
@@ -43,3 +47,45 @@ def test_doctor_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     ill = CliRunner().invoke(main, root)
     assert ill.exit_code == 1
     assert "found in the full-text index" in ill.output
+
+
+def content(database: Path) -> list[str]:
+    """Everything in the file, as SQL; numbers that were given out too."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.create_function("message_text", 1, str)
+        return [line for line in connection.iterdump() if "processes" not in line]
+
+
+def test_in_the_users_own_file_nothing_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found in the tables where redaction is off, and either way the file is as it was."""
+    database = tmp_path / "mine.db"
+    with capture(database, sdks=False), span("call", kind="LLM") as step:
+        step.input("hello")
+    open_store(database).close()
+    before = content(database)
+    assert planted_in(database) == []
+    monkeypatch.setenv("P2RE_REDACT_DEFAULTS", "off")
+    found = planted_in(database)
+    assert {"blobs", "evaluations", "responses", "sessions", "spans", "traces", "versions"} <= {
+        *found
+    }
+    assert content(database) == before
+
+
+def test_doctor_counts_what_capture_lost(tmp_path: Path) -> None:
+    """With the reasons, long after the program has ended; and says how to be done with it."""
+    database = tmp_path / "other.db"
+    with closing(sqlite3.connect(database)) as theirs:
+        theirs.execute("CREATE TABLE theirs(x)")
+    with capture(database, sdks=False) as made:
+        for _ in range(3):
+            with span("call"):
+                pass
+    assert made.lost == 3
+    database.unlink()
+    told = CliRunner().invoke(main, ["doctor", "--root", str(tmp_path), "--db", str(database)])
+    assert "3 spans lost since" in told.output
+    assert "another program's" in told.output
+    assert f"rm {database}.losses.jsonl" in told.output.replace("\n", " ")

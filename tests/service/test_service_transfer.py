@@ -245,6 +245,38 @@ def test_what_retention_took_is_counted_once(two: tuple[Path, Path], tmp_path: P
         assert len(service.traces.list().items) == 5
 
 
+def test_a_trace_that_one_file_let_go_of_and_another_holds_is_counted_once(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Neither merging again nor pruning the united file changes a chart; its judgement likewise."""
+    a, b = two
+
+    def counted(path: Path) -> tuple[int, float | None, list[tuple[str, int]]]:
+        with open_store(path) as store:
+            report = Service(store).statistics.report(StatsQuery(source=None))
+            scores = [(one.name, one.evaluations) for one in report.scores]
+            return report.total.traces, report.total.cost_usd, scores
+
+    merged(tmp_path, "before.db", a, b)
+    before = counted(tmp_path / "before.db")
+    with open_store(a) as store:
+        store.index_everything()
+        shared = [row.id for row in store.list_traces() if row.input_preview == "seen by both"]
+        store.change(lambda change: remove_rows(change.connection, shared, keep=True))
+    for sources in ([a, b], [b], [b, a]):
+        merged(tmp_path, "out.db", *sources)
+        assert counted(tmp_path / "out.db") == before
+    with open_store(tmp_path / "out.db") as store:
+        store.index_everything()
+        rows = [row.id for row in store.list_traces()]
+        assert len(rows) == 7
+        store.change(lambda change: remove_rows(change.connection, rows, keep=True))
+        assert store.list_traces() == []
+    assert counted(tmp_path / "out.db") == before
+    merged(tmp_path, "again.db", tmp_path / "out.db", a)
+    assert counted(tmp_path / "again.db") == before
+
+
 def test_a_database_is_not_merged_into_itself(service: Service) -> None:
     with pytest.raises(StoreError, match="cannot be merged into itself"):
         service.transfer.merge([service.store.path])

@@ -227,5 +227,5 @@ def test_the_quick_look_hides_nothing_from_the_full_one(text: str, name: str) ->
     value = {name: text, "more": ['in"the\\environment', text]}
     assert json.loads(redaction.json(value) or "") == redaction.clean(value)
     said, untouched = redaction.said(Message(role="user", content=text))
-    assert json.loads(said).get("content", "") == redaction.clean_text(text)
+    assert json.loads(said.content).get("content", "") == redaction.clean_text(text)
     assert not untouched or redaction.clean_text(text) == text

@@ -112,7 +112,7 @@ def test_a_trace_comes_back_as_it_went_in(store: Store, records: Any) -> None:
 def test_a_failed_run_keeps_its_fault_and_no_completion(store: Store, records: Any) -> None:
     """A failure is a trace with an error, never an empty answer."""
     fault = Fault(kind="timeout", message="no answer in 30 s", attempts=3, partial="bil")
-    trace = records.trace(status="ERROR", end_ns=9, fault=fault, attempts=3)
+    trace = records.trace(status="ERROR", end_ns=1_700_000_000_000_000_900, fault=fault, attempts=3)
     store.finish_trace(trace).result()
     assert store.read_trace(trace.trace_id) == trace
     row = store.list_traces()[0]

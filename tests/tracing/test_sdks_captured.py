@@ -168,3 +168,50 @@ def test_langchain(served: str, database: Path, traces: Traces) -> None:
     assert call.completion.text == said
     assert found.completion is not None
     assert found.completion.usage.input_tokens == call.completion.usage.input_tokens
+
+
+ASYNC = """
+import asyncio, sys
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_openai import ChatOpenAI
+
+model = ChatOpenAI(
+    model="smollm2", base_url=sys.argv[1], api_key="none", max_tokens=4, temperature=0,
+    stream_usage=True,
+)
+chain = ChatPromptTemplate.from_messages([("user", "Say {what}")]) | model
+
+async def streamed():
+    async for _ in chain.astream({"what": "hello"}):
+        pass
+
+async def gathered():
+    await asyncio.gather(*(chain.ainvoke({"what": what}) for what in ("one", "two", "three")))
+
+async def alone():
+    await model.ainvoke("hello")
+
+asyncio.run({"invoke": lambda: chain.ainvoke({"what": "hello"}), "stream": streamed,
+             "gather": gathered, "alone": alone}["WAY"]())
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "calls"), [("invoke", 1), ("stream", 1), ("gather", 3), ("alone", 1)]
+)
+def test_langchain_async(served: str, database: Path, traces: Traces, way: str, calls: int) -> None:
+    """The SDK's call stands below the model's own, and each is counted once, as when it is sync;
+    LangChain tells of its steps from threads of its own unless it is asked not to."""
+    library("langchain_openai", "langchain")
+    launched(ASYNC.replace("WAY", way), served, database)
+    found = traces()
+    assert len(found) == calls
+    for trace in found:
+        assert trace.completion is not None
+        models = {trace.span_id: trace.completion} if trace.kind == "LLM" else {}
+        models |= {one.span_id: one.completion for one in trace.spans if one.name == "ChatOpenAI"}
+        [(outer, answered)] = models.items()
+        [inner] = [one for one in trace.spans if one.name == "ChatCompletion"]
+        assert inner.parent_id == outer
+        assert answered is not None
+        assert trace.completion.usage.output_tokens == answered.usage.output_tokens

@@ -113,9 +113,8 @@ class Browser {
     shown.append(h("button", { slot: "tools", type: "button", class: "p2re-close", onclick: () => { this.viewer.hidden = true; row.focus(); } }, "Close"));
     fill(this.viewer, shown);
     this.viewer.hidden = false;
-    const head = (one) => this.ask("head", { trace: one });
     await shown.open({
-      head: () => head(id), other: head, tree: () => this.ask("tree", { trace: id }), raw: () => this.ask("raw", { trace: id }),
+      head: () => this.ask("head", { trace: id }), compare: (other) => this.ask("compare", { trace: id, other }), tree: () => this.ask("tree", { trace: id }), raw: () => this.ask("raw", { trace: id }),
       span: (span) => this.ask("span", { trace: id, span }), find: (text) => this.ask("find", { trace: id, text }), template: () => this.ask("template", { trace: id }),
       save: (feedback) => this.ask("save", { trace: id, feedback }),
     });

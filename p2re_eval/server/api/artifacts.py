@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel
 
-from p2re_eval.server.backend import Reading, answer
+from p2re_eval.server.backend import Backend, Reading, answer
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.service.addresses import parse_address
+from p2re_eval.store import TraceFilter
+
+_MOST_TRACES = 20
+_ID = re.compile(r"[0-9a-f]{32}")
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"], route_class=ApiRoute)
 
@@ -35,6 +41,7 @@ def open_artifact(
     found = parse_address(address)
     artifact = backend.service.open(found).model_dump(mode="json")
     whole, links = _related(found.kind, artifact)
+    links += _traces_of(backend, found.kind, artifact)
     return answer(OpenedArtifact(address=whole, kind=found.kind, links=links, artifact=artifact))
 
 
@@ -59,5 +66,27 @@ def _related(kind: str, artifact: dict[str, Any]) -> tuple[str, list[str]]:
         links += [f"experiment:{experiment}"] if experiment else []
         return f"evaluation:{artifact['evaluation_id']}", links
     if kind == "experiment":
-        return f"experiment:{artifact['experiment']['experiment_id']}", []
+        experiment = artifact["experiment"]
+        before = str(experiment["settings"].get("baseline", ""))
+        links = [f"experiment:{before}"] if _ID.fullmatch(before) else []  # else a file, or a word
+        return f"experiment:{experiment['experiment_id']}", links
     return f"session:{artifact['session']['session_id']}", []
+
+
+def _traces_of(backend: Backend, kind: str, artifact: dict[str, Any]) -> list[str]:
+    """The newest traces of a prompt's version, an experiment or a session."""
+    if kind == "prompt":
+        row = artifact["row"]
+        name, version = (json.dumps(row[key], ensure_ascii=False) for key in ("name", "version"))
+        page = backend.service.traces.search(
+            f"prompt == {name} and version == {version}", limit=_MOST_TRACES
+        )
+        return [f"trace:{hit.row.trace_id}" for hit in page.items]
+    if kind == "experiment":
+        wanted = TraceFilter(experiment_id=artifact["experiment"]["experiment_id"])
+    elif kind == "session":
+        wanted = TraceFilter(session_id=artifact["session"]["session_id"])
+    else:
+        return []
+    rows = backend.service.traces.list(wanted, limit=_MOST_TRACES).items
+    return [f"trace:{row.trace_id}" for row in rows]
