@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,7 +42,18 @@ LAYERS = [
 ]
 """From the ground up. The first rooms are one small vocabulary that may know itself."""
 VOCABULARY = 1
+BY_NAME = {
+    ("records", "suites"): "Suite.from_dataframe: a constructor is looked for on its class",
+    (
+        "store",
+        "tracing",
+    ): "what a process left in its spool when it died is raw, and tracing reads it",
+}
+"""Rooms that reach upward at run time, by a module's name in a string, and why."""
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+
+
+_MODULE = re.compile(r"p2re_eval(\.[a-z_]+)+(:[a-z_]+)?")
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -54,7 +66,9 @@ def modules() -> Iterator[tuple[str, Path]]:
 def imported_rooms(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant) and _MODULE.fullmatch(str(node.value)):
+            names = [str(node.value)]
+        elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module]
@@ -71,6 +85,8 @@ def test_imports_go_downward_only(room: str, path: Path) -> None:
     """A room imports lower layers; rooms of one layer do not know each other."""
     assert room in LAYER_OF, f"{room} has no layer: add it to LAYERS and to the README"
     for other in imported_rooms(path):
+        if (room, other) in BY_NAME:
+            continue
         above, peer = LAYER_OF[other] > LAYER_OF[room], LAYER_OF[other] == LAYER_OF[room]
         assert not above, f"{path.name} of {room} imports {other}, which is above it"
         if other != room and LAYER_OF[room] != VOCABULARY:
