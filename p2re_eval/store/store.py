@@ -89,15 +89,14 @@ def open_store(
 
     What dead processes left RUNNING becomes ABANDONED, and rescued answers are imported.
     ``busy_timeout_s`` is how long a write waits for another process; ``redact`` sees every text
-    before the disk does; ``read_only`` changes nothing and makes no file, except
-    that calls which a dead process had captured find their place, where that can be done.
+    before the disk does; ``read_only`` changes nothing and makes no file: what a dead process left
+    in its spool waits for an opening that may write.
 
     Raises StoreReadOnly, NotADatabase, NewerSchema, StoreLocked, StoreFull, StoreCorrupt.
     """
     path = Path(path).expanduser().absolute()
     clock = clock or SystemClock()
     if read_only:
-        _adopt(path, clock, Redaction())
         store = Store(path, None, busy_timeout_s)
         store.check()
         return store

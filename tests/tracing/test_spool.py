@@ -66,7 +66,9 @@ def orphans(database: Path) -> Path:
 def test_what_returned_before_a_kill_is_there_at_the_next_opening(
     database: Path, orphans: Path, traces: Callable[[], list[Trace]]
 ) -> None:
-    """Even a reader that opens to read only finds it; the file is gone after that."""
+    """The file is gone after that."""
+    with open_store(database):
+        pass
     assert [one.name for one in traces()] == ["call 0", "call 1", "call 2"]
     assert {one.status for one in traces()} == {"OK"}
     assert not orphans.exists()
@@ -147,6 +149,16 @@ def test_a_living_processes_spool_is_left_alone(database: Path) -> None:
         assert spool.stat().st_size
     made.close()
     assert (made.recorded, made.rescued, made.lost) == (1, 0, 0)
+
+
+def test_who_may_only_read_leaves_a_dead_processes_spool(database: Path, orphans: Path) -> None:
+    """Read only is read only: the next opening that may write takes it over."""
+    left = orphans.read_bytes()
+    with open_store(database, read_only=True) as store:
+        assert store.list_traces() == []
+    assert orphans.read_bytes() == left
+    with open_store(database) as store:
+        assert len(store.list_traces()) == 3
 
 
 def test_a_child_that_lives_on_does_not_keep_its_parents_spool(database: Path) -> None:
