@@ -41,9 +41,9 @@ STEPS: tuple[Step, ...] = (
     add_online_experiments,
     add_sync_ledger,
     find_texts_nearby,
+    add_call_views,
     remember_pruned_traces,
     find_failures,
-    add_call_views,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
