@@ -26,6 +26,7 @@ from p2re_eval.store.jobs import (
     SaveResult,
     StartSession,
 )
+from p2re_eval.store.online_transfer import online_lines, says_more
 from p2re_eval.store.transaction import Transaction
 from p2re_eval.store.transfer import Line, MoveLabel, line_text
 
@@ -67,9 +68,18 @@ def merge_databases(
 def _lines(everybody: Sequence[Source]) -> Iterator[Line]:
     yield from _prompt_lines(everybody)
     yield from _winners(everybody, _sessions, line_text)
+    yield from _online_lines(everybody)
     yield from _trace_lines(everybody)
     yield from _winners(everybody, _stray, line_text)
     yield from _experiment_lines(everybody)
+
+
+def _online_lines(everybody: Sequence[Source]) -> Iterator[Line]:
+    target, *others = everybody
+    for one in others:
+        for line in online_lines(one.connection):
+            if says_more(target.connection, line):
+                yield line
 
 
 def _prompt_lines(everybody: Sequence[Source]) -> Iterator[Line]:

@@ -32,6 +32,7 @@ from p2re_eval.store.jobs import (
     SaveResult,
     StartSession,
 )
+from p2re_eval.store.online_transfer import KeepOnline, KeepUnit, online_lines, write_line
 from p2re_eval.store.payloads import json_of, record_of, unpacked
 from p2re_eval.store.removal import drop_texts
 from p2re_eval.store.transaction import Transaction
@@ -81,7 +82,9 @@ class KeepPastEvaluation:
     write: Literal["keep_past_evaluation"] = "keep_past_evaluation"
 
 
-Line: TypeAlias = Job | PinTrace | LeaveTextsOut | MoveLabel | KeepPastEvaluation
+Line: TypeAlias = (
+    Job | PinTrace | LeaveTextsOut | MoveLabel | KeepPastEvaluation | KeepOnline | KeepUnit
+)
 
 
 def header(connection: sqlite3.Connection) -> dict[str, str | int]:
@@ -94,6 +97,7 @@ def everything(connection: sqlite3.Connection, path: Path) -> Iterator[Line]:
     """All that the database holds, in an order in which it can be written again."""
     yield from prompt_lines(connection)
     yield from session_lines(connection)
+    yield from online_lines(connection)
     for trace_id in _names(connection, "traces", "trace_id"):
         yield from trace_lines(connection, trace_id, path)
     yield from stray_evaluations(connection)
@@ -255,6 +259,8 @@ def _written(transaction: Transaction, line: Line) -> None:
             _move_label(connection, line)
         case KeepPastEvaluation():
             _keep_past(connection, line.values)
+        case KeepOnline() | KeepUnit():
+            write_line(transaction, line)
         case _:
             apply_one(transaction, line)
 

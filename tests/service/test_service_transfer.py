@@ -16,19 +16,36 @@ from p2re_eval.records import (
     Experiment,
     Exposure,
     Fault,
+    OnlineExperiment,
     Result,
     Score,
     Session,
     Span,
     Trace,
+    Variant,
 )
 from p2re_eval.service import Feedback, Service
 from p2re_eval.store import open_store
+from p2re_eval.store.online_transfer import KeepOnline, KeepUnit, online_lines, write_line
 from p2re_eval.store.removal import drop_texts, remove_rows
 from p2re_eval.store.stat_queries import StatsQuery
+from p2re_eval.store.transaction import Transaction
 from tests.service.conftest import Runs
 
 SECONDS = 1_000_000_000
+
+
+def compare_tones(service: Service, *, units: dict[str, str], **more: Any) -> None:
+    """An A/B experiment under one name, and who got what."""
+    variants = Variant(name="calm"), Variant(name="brisk")
+    made = OnlineExperiment(name="tone", variants=variants, outcome="good", salt="s", **more)
+
+    def start(transaction: Transaction) -> None:
+        write_line(transaction, KeepOnline(made))
+        for number, (unit, variant) in enumerate(units.items()):
+            write_line(transaction, KeepUnit("tone", unit, variant, made.started_ns + number))
+
+    service.store.change(start)
 
 
 def fill(service: Service, runs: Any, first: int = 1) -> None:
@@ -38,6 +55,7 @@ def fill(service: Service, runs: Any, first: int = 1) -> None:
     service.prompts.label("route", "live", "v1")
     service.prompts.label("route", "live", "v2")
     service.sessions.save(Session(session_id="chat", started_ns=1, user="ann", name="Refund"))
+    compare_tones(service, started_ns=5, status="STOPPED", units={"u": "brisk", "only-a": "calm"})
     one = runs.record(
         "lone \ud800 surrogate", session_id="chat", tags=("vip",), metadata={"a": [1, None]},
         cost_usd=0.1,
@@ -186,6 +204,8 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
                 service.prompts.save(runs.template("One"))
                 service.prompts.label("route", "live", "v1")
                 runs.record("only here", session_id="chat")
+                units = {"u": "calm", "only-b": "calm"}
+                compare_tones(service, started_ns=4, status="RUNNING", units=units)
             judged = Evaluation(
                 evaluation_id=f"j{number}", trace_id=shared.trace_id, name="polite", scorer="p",
                 scorer_version="1", score=Score(value=number / 2), created_ns=number,
@@ -226,6 +246,20 @@ def test_of_two_judgements_the_later_stays(two: tuple[Path, Path], tmp_path: Pat
         assert (one.evaluation_id, one.score and one.score.value) == ("j1", 0.5)
         report = service.statistics.report(StatsQuery(source=None))
         assert report.total.traces == len(service.traces.list().items) == 7
+
+
+def test_ab_experiments_and_their_units_come_along(two: tuple[Path, Path], tmp_path: Path) -> None:
+    """Of two of one name the first that was started stays, and a unit keeps what it got first."""
+    merged(tmp_path, "out.db", *two)
+    with open_store(tmp_path / "out.db") as store:
+        found = store.read(lambda connection: list(online_lines(connection)))
+    assert isinstance(found[0], KeepOnline)
+    assert (found[0].experiment.name, found[0].experiment.started_ns) == ("tone", 4)
+    assert found[1:] == [
+        KeepUnit("tone", "only-a", "calm", 6),
+        KeepUnit("tone", "only-b", "calm", 5),
+        KeepUnit("tone", "u", "calm", 4),
+    ]
 
 
 def test_what_retention_took_is_counted_once(two: tuple[Path, Path], tmp_path: Path) -> None:
