@@ -261,8 +261,11 @@ def test_without_opentelemetry_the_error_says_what_to_do() -> None:
 
 
 def test_a_forked_child_records_too(on: Capture, database: Path, traces: Traces) -> None:
-    """Servers fork workers after they were set up."""
+    """Servers fork workers after they were set up; one that just stops leaves a spool, which the
+    next opening takes over."""
     import os
+
+    from p2re_eval.store import open_store
 
     with span("parent"):
         pass
@@ -275,6 +278,7 @@ def test_a_forked_child_records_too(on: Capture, database: Path, traces: Traces)
             os._exit(0)
     _, status = os.waitpid(child, 0)
     assert status == 0
+    open_store(database).close()
     assert {one.name for one in traces()} == {"parent", "child"}
 
 
