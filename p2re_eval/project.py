@@ -8,7 +8,6 @@ Source: https://docs.pytest.org/en/stable/reference/customize.html
 
 from __future__ import annotations
 
-import configparser
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ def _section(root: Path) -> _Section | None:
             continue
         try:
             section = find(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, configparser.Error) as error:
+        except (OSError, ValueError) as error:
             first = str(error).splitlines()[0]
             raise UsageError(f"{path} cannot be read ({first}); correct it") from None
         if section is not None:
@@ -71,8 +70,13 @@ def _words(value: object) -> list[str]:
 
 def _in_ini(section: str, *, always: bool = False) -> Callable[[str], _Section | None]:
     def find(text: str) -> _Section | None:
+        import configparser  # like tomllib below: most projects have only one of the two
+
         parser = configparser.ConfigParser(interpolation=None)
-        parser.read_string(text)
+        try:
+            parser.read_string(text)
+        except configparser.Error as error:
+            raise ValueError(str(error)) from None
         if parser.has_section(section):
             return dict(parser[section])
         return {} if always else None

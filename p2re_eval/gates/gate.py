@@ -6,7 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Literal
@@ -68,7 +68,7 @@ class Gate:
     group: tuple[tuple[str, str], ...] = ()
     relative: NoRegression | None = None
     place: Place | None = None
-    spec: GateSpec = GateSpec(text="")  # noqa: RUF009 - frozen
+    spec: GateSpec = field(default_factory=lambda: GateSpec(text=""))
 
     @property
     def wanted(self) -> str:

@@ -7,8 +7,8 @@ from functools import partial
 
 from p2re_eval.errors import Unsupported
 from p2re_eval.interfaces import ProviderContext
+from p2re_eval.providers.addresses import endpoint
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
-from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.http_provider import HttpProvider
 from p2re_eval.providers.messages_answer import cache_writes, read_message

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from p2re_eval.errors import AuthenticationFailed, NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.addresses import endpoint
 from p2re_eval.providers.aws_signing import (
     Unsignable,
     find_credentials,
@@ -22,7 +23,7 @@ from p2re_eval.providers.converse_answer import ConverseStream, cache_writes, re
 from p2re_eval.providers.converse_request import converse_body, unsendable
 from p2re_eval.providers.event_readers import FrameReader
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
-from p2re_eval.providers.http import HttpClient, endpoint
+from p2re_eval.providers.http import HttpClient
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.keys import chosen_base_url, key_for
 from p2re_eval.providers.services import Service

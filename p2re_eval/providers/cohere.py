@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from p2re_eval.errors import Unsupported
 from p2re_eval.interfaces import ProviderContext
+from p2re_eval.providers.addresses import endpoint
 from p2re_eval.providers.cohere_answer import CohereStream, billed_usage, read_cohere
 from p2re_eval.providers.cohere_request import cohere_body, unsendable
 from p2re_eval.providers.embeddings import cohere_embedding, embedded
 from p2re_eval.providers.embeddings import read_cohere as read_cohere_vectors
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
-from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_provider import HttpProvider
 from p2re_eval.providers.services import Service
 from p2re_eval.records import Completion, Embeddings, ModelSettings, RenderedPrompt

@@ -9,11 +9,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from p2re_eval.errors import InvalidRequest, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.addresses import endpoint
 from p2re_eval.providers.embeddings import embedded, gemini_embedding, read_gemini
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
 from p2re_eval.providers.generate_answer import GenerateStream, read_generated
 from p2re_eval.providers.generate_request import OWN_KEYS, generate_body, unsendable
-from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.http_provider import HttpProvider
 from p2re_eval.providers.keys import chosen_base_urls

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from p2re_eval.providers.http import is_loopback
+from p2re_eval.providers.addresses import is_loopback
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import ModelSettings
 

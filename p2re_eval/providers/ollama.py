@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from p2re_eval.errors import NotFound, Unsupported
 from p2re_eval.interfaces import ProviderContext, Requirements
+from p2re_eval.providers.addresses import endpoint
 from p2re_eval.providers.event_readers import LineReader
 from p2re_eval.providers.exchange import Exchange, check_key, encoded
-from p2re_eval.providers.http import HttpClient, decoded, endpoint
+from p2re_eval.providers.http import HttpClient, decoded
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.keys import Key, key_for
 from p2re_eval.providers.ollama_answer import OllamaStream, read_ollama

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from p2re_eval.errors import InvalidRequest, Unsupported
 from p2re_eval.interfaces import ProviderContext
+from p2re_eval.providers.addresses import endpoint
 from p2re_eval.providers.azure import azure_base_url
 from p2re_eval.providers.chat_answer import read_completion
 from p2re_eval.providers.chat_request import OWN_KEYS, LimitName, chat_body
 from p2re_eval.providers.chat_stream import ChatStream
 from p2re_eval.providers.embeddings import embedded, openai_embedding, read_openai
 from p2re_eval.providers.exchange import Exchange, StreamedAnswer, check_key, encoded
-from p2re_eval.providers.http import endpoint
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.http_provider import HttpProvider
 from p2re_eval.providers.responses_answer import ResponseStream, read_response

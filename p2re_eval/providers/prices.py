@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from p2re_eval.interfaces import Provider
-from p2re_eval.providers.http import is_private
+from p2re_eval.providers.addresses import is_private
 from p2re_eval.records import ModelSettings, Price, Usage
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,6 +85,8 @@ def _rules_of(path: Path, _changed_ns: int) -> tuple[Rule, ...]:
     content = path.read_text(encoding="utf-8")
     if "tool.p2re" not in content:
         return ()
+    import tomllib  # seldom got so far
+
     try:
         asked = tomllib.loads(content).get("tool", {}).get("p2re", {}).get("redact", [])
     except tomllib.TOMLDecodeError as error:
