@@ -85,7 +85,8 @@ def test_a_metric_or_a_name_that_is_none_is_refused_with_what_there_is(bench: Wo
 
 
 def test_a_judge_is_held_against_people(bench: Workbench) -> None:
-    """Pairs of what the judge gave and what a person said; agreement with intervals; a plot."""
+    """Pairs of what the judge gave and what most people said, who may be undecided; agreement with
+    intervals; a plot."""
     made = measure(bench, "Route.", "{charged: billing, login: no}")
     with pytest.raises(UsageError, match=r"annotate\(experiment.results, name='helpful'\)"):
         made.judged("length", people="helpful")
@@ -95,16 +96,20 @@ def test_a_judge_is_held_against_people(bench: Workbench) -> None:
         labels = annotate(made.results, name="helpful", annotator=who, at=bench)
         for word in words:
             labels.label(word)
+    assert made.judged("length", people="helpful").pairs == ((1.0, True),)
+    labels = annotate(made.results, name="helpful", annotator="eve", at=bench)
+    for word in ("bad", "bad"):
+        labels.label(word)
     found = made.judged("length", people="helpful")
-    assert sorted(found.pairs) == [(2 / 7, False), (2 / 7, True), (1.0, True), (1.0, True)]
-    assert found.agreement.agreement.rate == 0.75
-    assert found.agreement.kappa == 0.5
-    assert "75.0 % of 4  30.1 % to 95.4 %" in repr(found)
+    assert sorted(found.pairs) == [(2 / 7, False), (1.0, True)]
+    assert found.agreement.agreement.rate == 1.0
+    assert found.agreement.kappa == 1.0
+    assert "100 % of 2  34.2 % to 100 %" in repr(found)
     assert "length against helpful" in found._repr_html_()
     rows = found.plot().to_dict()["data"]["values"]
     assert [(row["judge"], row["people"], row["answers"]) for row in rows] == [
-        (0.3, 0.5, 2),
-        (0.9, 1.0, 2),
+        (0.3, 0.0, 1),
+        (0.9, 1.0, 1),
     ]
 
 
