@@ -35,63 +35,57 @@ _Row: TypeAlias = tuple[object, ...]
 _Shape: TypeAlias = tuple[bool, ...]
 
 
-class Insert:
-    """Rows of one table on their way in, as many as there are in few statements.
+class Statements:
+    """Rows of one table, many written by one statement, each statement made once.
 
-    Rows that lack the same values go together: the others are not named at all, as ``sqlite3``
+    Rows that lack the same values go together: the others are not bound at all, as ``sqlite3``
     takes twenty times as long over a None as over a number.
     """
 
-    def __init__(self, table: str, names: str, ending: str = "") -> None:
+    def __init__(self, table: str, names: str) -> None:
         self.table = table
         self._names = columns(names)
-        self._ending = ending
-        self._statements: dict[tuple[_Shape, int], str] = {}
+        self._made: dict[tuple[_Shape, int], str] = {}
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
         """Write the rows; those that lack the same values in their order."""
         for shape, alike in _by_shape(rows).items():
             for some in _bunches(alike):
-                values = list(chain.from_iterable(some))
-                connection.execute(self._statement(shape, len(some)), values)
+                key = shape, len(some)
+                sql = self._made.get(key) or self._made.setdefault(key, self._sql(*key))
+                connection.execute(sql, list(chain.from_iterable(some)))
 
-    def _statement(self, shape: _Shape, rows: int) -> str:
-        known = self._statements.get((shape, rows))
-        if known is None:
-            names = [name for name, lacks in zip(self._names, shape, strict=True) if not lacks]
-            known = insert_into(self.table, names, self._ending, rows=rows)
-            self._statements[shape, rows] = known
-        return known
+    def _sql(self, shape: _Shape, rows: int) -> str:
+        raise NotImplementedError
+
+    def _there(self, shape: _Shape) -> list[str]:
+        return [name for name, lacks in zip(self._names, shape, strict=False) if not lacks]
 
 
-class Update:
-    """Rows of one table that change; the last value is the row's id."""
+class Insert(Statements):
+    """Rows on their way in."""
 
-    def __init__(self, table: str, names: str) -> None:
-        self.table = table
-        self._names = columns(names)
-        self._statements: dict[tuple[_Shape, int], str] = {}
+    def __init__(self, table: str, names: str, ending: str = "") -> None:
+        super().__init__(table, names)
+        self._ending = ending
 
-    def run(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
-        """Make the changes; no two of them are of one row."""
-        for shape, alike in _by_shape(rows).items():
-            for some in _bunches(alike):
-                values = list(chain.from_iterable(some))
-                connection.execute(self._statement(shape, len(some)), values)
+    def _sql(self, shape: _Shape, rows: int) -> str:
+        return insert_into(self.table, self._there(shape), self._ending, rows=rows)
 
-    def _statement(self, shape: _Shape, rows: int) -> str:
-        known = self._statements.get((shape, rows))
-        if known is None:
-            there = [name for name, lacks in zip(self._names, shape, strict=False) if not lacks]
-            news = [f"{name} = v.column{place}" for place, name in enumerate(there, start=1)]
-            nulls = [f"{name} = NULL" for name in self._names if name not in there]
-            marks = f"({', '.join('?' * (len(there) + 1))})"
-            known = self._statements[shape, rows] = (
-                f"UPDATE {self.table} SET {', '.join([*news, *nulls])} "  # noqa: S608 - our own names
-                f"FROM (VALUES {', '.join([marks] * rows)}) v "
-                f"WHERE {self.table}.id = v.column{len(there) + 1}"
-            )
-        return known
+
+class Update(Statements):
+    """Rows that change, no two of them the same; the last value is the row's id."""
+
+    def _sql(self, shape: _Shape, rows: int) -> str:
+        there = self._there(shape)
+        news = [f"{name} = v.column{place}" for place, name in enumerate(there, start=1)]
+        nulls = [f"{name} = NULL" for name in self._names if name not in there]
+        marks = f"({', '.join('?' * (len(there) + 1))})"
+        return (
+            f"UPDATE {self.table} SET {', '.join([*news, *nulls])} "  # noqa: S608 - our own names
+            f"FROM (VALUES {', '.join([marks] * rows)}) v "
+            f"WHERE {self.table}.id = v.column{len(there) + 1}"
+        )
 
 
 def _bunches(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
