@@ -34,12 +34,18 @@ def layout(root: Path) -> Layout:
     root = root.resolve()
     section = _section(root) or {}
     suites, database = section.get("p2re_suites", ["suites"]), section.get("p2re_db")
-    return Layout(
-        root=root,
-        prompts=root / str(section.get("p2re_prompts", "prompts")),
-        suites=tuple(root / name for name in _words(suites)),
-        database=root / Path(database).expanduser() if database else None,
-    )
+    try:
+        if not _words(suites):
+            raise ValueError("p2re_suites names no folder")
+        return Layout(
+            root=root,
+            prompts=root / str(section.get("p2re_prompts", "prompts")),
+            suites=tuple(root / name for name in _words(suites)),
+            database=root / Path(database).expanduser() if database else None,
+        )
+    except (ValueError, TypeError, RuntimeError) as error:
+        what = f"{root}: pytest's settings p2re_suites or p2re_db cannot be used ({error})"
+        raise UsageError(f"{what}; correct them") from None
 
 
 def nearest_layout(folder: Path) -> Layout:

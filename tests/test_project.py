@@ -73,3 +73,14 @@ def test_a_project_is_found_from_below(tmp_path: Path) -> None:
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     assert nearest_layout(below).prompts == tmp_path / "asked"
+
+
+BROKEN = ["p2re_suites = it's", "p2re_db = ~nosuchuser/x", "p2re_suites ="]
+
+
+@pytest.mark.parametrize("setting", BROKEN)
+def test_a_setting_that_cannot_be_used_is_a_sentence(tmp_path: Path, setting: str) -> None:
+    """Every command reads them: none may end in a traceback."""
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{setting}\n")
+    with pytest.raises(UsageError, match=r"p2re_suites or p2re_db cannot be used \(.+\); correct"):
+        layout(tmp_path)

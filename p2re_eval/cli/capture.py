@@ -53,8 +53,10 @@ def capture(
 def _environment(
     db: Path | None, session: str | None, user: str | None, tags: tuple[str, ...], quiet: bool
 ) -> dict[str, str]:
+    from p2re_eval.project import nearest_layout
     from p2re_eval.tracing import launched
 
+    db = db or nearest_layout(Path.cwd()).database
     boot = Path(launched.__file__).parent / "boot"
     given = {
         "PYTHONPATH": os.pathsep.join([str(boot), *filter(None, [os.environ.get("PYTHONPATH")])]),

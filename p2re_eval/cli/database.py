@@ -22,22 +22,22 @@ def database_path(db: Path | None, root: Path | None = None) -> Path:
     return project.database or default_path()
 
 
-def writing_store(db: Path | None) -> Store:
+def writing_store(db: Path | None, root: Path | None = None) -> Store:
     """The database, made if it is not there; what plug-ins want redacted is. Raises StoreError."""
     from p2re_eval.plugins import installed_redact
     from p2re_eval.store import open_store
 
-    return open_store(database_path(db), redact=installed_redact())
+    return open_store(database_path(db, root), redact=installed_redact())
 
 
-def existing_store(db: Path | None) -> Store:
+def existing_store(db: Path | None, root: Path | None = None) -> Store:
     """The database, without making one; where it may not be written, reading is enough.
 
     Raises StoreError when there is none.
     """
     from p2re_eval.store import open_store
 
-    path = database_path(db)
+    path = database_path(db, root)
     if not path.exists():
         what = (
             f"{path}: there is no database yet; run a suite with --p2re, or name another with --db"

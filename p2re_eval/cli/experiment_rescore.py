@@ -42,13 +42,13 @@ def rescore(
     from p2re_eval.report import summarize, terminal_report
 
     root = root.resolve()
-    with existing_store(db) as store:
+    with existing_store(db, root) as store:
         found = store.read_experiment(experiment)
         repeats = repeats_of(store.results(found.experiment_id))
     harness = Harness(
         Settings(
             root=root,
-            db_path=database_path(db),
+            db_path=database_path(db, root),
             prompts=layout(root).prompts,
             overrides=Overrides(repeat=repeats),
         )

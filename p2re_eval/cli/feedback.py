@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,12 +46,13 @@ def give(
     Said again by the same person, it replaces the old word, which is kept as history.
     """
     from p2re_eval.service import Feedback, Service
+    from p2re_eval.service.evaluations import this_person
 
     with existing_store(db) as store:
         found = Service(store).evaluations.annotate(
             Feedback(
                 trace_id=trace_id,
-                annotator=annotator or getpass.getuser(),
+                annotator=annotator or this_person(),
                 name=name,
                 label=label,
                 value=score,

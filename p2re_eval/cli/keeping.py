@@ -112,7 +112,8 @@ def redact(dry_run: bool, db: Path | None) -> None:
     """Take secrets out of what was recorded before.
 
     What counts as a secret is what a new record would leave out: key shapes, headers, passwords in
-    addresses, values of secret environment variables, and the pattern in P2RE_REDACT.
+    addresses, values of secret environment variables, and your own patterns (P2RE_REDACT,
+    pyproject.toml, plug-ins).
     """
     from p2re_eval.service import Service
 

@@ -252,6 +252,8 @@ def label(
     """
     from p2re_eval.cli.prompt_labels import label_history, move_label
 
+    if label is None and remove:
+        raise click.UsageError("--remove takes a label away; name the LABEL")
     if label is None:
         label_history(name, db)
     else:

@@ -42,15 +42,16 @@ def search(
         status == ERROR and age < 2h and not tag == vip
         prompt == route and version == v3
 
-    v3 is the number that `p2re prompts log` shows, where there is a folder prompts/ in git, else
+    v3 is the number that `p2re prompts log` shows, where the prompts are in git, else
     the third version that was recorded.
     """
     if fields:
         _show_fields()
         return
+    from p2re_eval.project import nearest_layout
     from p2re_eval.service import Service
 
-    asked = as_logged(" ".join(expression), Path("prompts"))
+    asked = as_logged(" ".join(expression), nearest_layout(Path.cwd()).prompts)
     with existing_store(db) as store:
         hits = list(_hits(Service(store), asked, limit))
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from p2re_eval.errors import MissingExtra, NoSuchRecord, P2REError
 from p2re_eval.records import JSON, Record
 from p2re_eval.report.trace_difference import trace_difference
 from p2re_eval.service import Service
-from p2re_eval.service.evaluations import Feedback
+from p2re_eval.service.evaluations import Feedback, this_person
 from p2re_eval.service.looking import TraceItem
 from p2re_eval.store import TraceFilter
 from p2re_eval.store.expression import ExpressionError
@@ -149,7 +148,7 @@ class TracePages:
         """Record a person's judgement; gives all that is said about the trace now."""
         said = Feedback(
             trace_id=trace,
-            annotator=getpass.getuser(),
+            annotator=this_person(),
             name=feedback["name"],
             passed=feedback["passed"],
             note=feedback["note"] or None,

@@ -29,9 +29,18 @@ class CellPrompt:
     overwrite: bool = False
 
 
+def words_of(line: str) -> list[str]:
+    """A magic's line as a shell reads it. Raises UsageError for a quote that is not closed."""
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        what = f"the line of the magic cannot be read ({error}); close the quote, or escape it"
+        raise UsageError(what) from None
+
+
 def read_cell(line: str, cell: str) -> CellPrompt:
     """The prompt of a cell. Raises UsageError for an option that does not exist."""
-    words = shlex.split(line)
+    words = words_of(line)
     names: list[str] = []
     options: dict[str, str] = {}
     switches: set[str] = set()

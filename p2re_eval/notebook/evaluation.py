@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import TypeAlias
 
-from p2re_eval.errors import DefinitionErrors, NotRun, P2REError
+from p2re_eval.errors import DefinitionErrors, NotRun, P2REError, UsageError
 from p2re_eval.notebook.bench import Workbench, new_experiment, workbench
 from p2re_eval.notebook.progress import Progress
 from p2re_eval.notebook.stored import SUITE_TEXT, StoredExperiment
@@ -251,6 +251,9 @@ def _entry(case: Case | Mapping[str, JSON]) -> Mapping[str, JSON]:
     """A mapping without ``inputs`` is the inputs themselves."""
     if isinstance(case, Case):
         return case_entry(case)
+    if not isinstance(case, Mapping):
+        what = f"a case is a mapping of inputs, not {case!r:.60}"
+        raise UsageError(f"{what}; of a data frame make a suite with Suite.from_dataframe(frame)")
     if "inputs" in case or not set(case) - _CASE_KEYS:
         return case
     return {"inputs": dict(case)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -17,7 +16,7 @@ from p2re_eval.notebook.stored import StoredExperiment
 from p2re_eval.quantities import UNKNOWN, duration_text, money_text
 from p2re_eval.records import Evaluation, Result, Trace
 from p2re_eval.service import Service
-from p2re_eval.service.evaluations import Feedback
+from p2re_eval.service.evaluations import Feedback, this_person
 from p2re_eval.store import TraceRow
 
 if TYPE_CHECKING:
@@ -249,7 +248,7 @@ def annotate(
     """
     meant = labels if isinstance(labels, Mapping) else {one: VERDICTS.get(one) for one in labels}
     ids = [one if isinstance(one, str) else trace_id_of(one) for one in traces]
-    who = annotator or getpass.getuser()
+    who = annotator or this_person()
     service = Service((at or workbench()).store)
     return Labels(service, ids, name=name, labels=meant, annotator=who)
 

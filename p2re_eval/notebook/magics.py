@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from p2re_eval.errors import P2REError, UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, evaluations_of, workbench
-from p2re_eval.notebook.cells import CELL, CellPrompt, read_cell
+from p2re_eval.notebook.cells import CELL, CellPrompt, read_cell, words_of
 from p2re_eval.notebook.playground import NewVersion
 from p2re_eval.records import JSON, PromptTemplate, Record, Trace
 from p2re_eval.suites.saved import write_whole
@@ -54,7 +53,7 @@ def p2re_magic(line: str) -> None:
 
     (installed,) = entry_points(group="console_scripts", name="p2re")
     try:
-        installed.load().main(args=shlex.split(line), prog_name="p2re", standalone_mode=False)
+        installed.load().main(args=words_of(line), prog_name="p2re", standalone_mode=False)
     except click.exceptions.Exit:
         return
     except click.ClickException as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,9 +25,6 @@ from p2re_eval.server.problems import ApiProblem
 from p2re_eval.server.project import Project
 from p2re_eval.service import Service
 from p2re_eval.store import Store, open_store
-from p2re_eval.store.overviews import Facet
-
-_FACETS_FOR_S = 5
 
 
 class Backend:
@@ -49,7 +45,6 @@ class Backend:
         self._project: Project | None = None
         self._desk: Desk | None = None
         self._freshness: Freshness | None = None
-        self._facets: tuple[float, dict[str, list[Facet]]] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -79,13 +74,6 @@ class Backend:
             if self._freshness is None:
                 self._freshness = Freshness(path)
             return self._freshness
-
-    def facets(self) -> dict[str, list[Facet]]:
-        """Values to filter by, as of a few seconds ago: every visit asks, and it looks at much."""
-        now = time.monotonic()
-        if self._facets is None or now > self._facets[0]:
-            self._facets = (now + _FACETS_FOR_S, self.service.looking.facets())
-        return self._facets[1]
 
     @property
     def online(self) -> Online:

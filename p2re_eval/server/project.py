@@ -21,7 +21,7 @@ from p2re_eval.project import layout
 from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.prompts.versions import VersionEntry
 from p2re_eval.records import JSON, Case, ModelSettings, PromptTemplate, RenderedPrompt, Suite
-from p2re_eval.suites.load import load_suite
+from p2re_eval.suites.load import is_suite, load_suite
 from p2re_eval.suites.saved import append_case
 
 _T = TypeVar("_T")
@@ -34,8 +34,8 @@ class Project:
     """One at a time: a library caches what it reads and is not made for threads."""
 
     def __init__(self, root: Path, db: Path) -> None:
-        self.root = root
         self._places = layout(root)
+        self.root = self._places.root
         self._db = db
         self._lock = threading.RLock()
         self._harness: Harness | None = None
@@ -98,17 +98,24 @@ class Project:
             yield from suite.models
 
     def _suite_files(self) -> list[Path]:
-        return sorted(path for folder in self._places.suites for path in folder.rglob("*.yaml"))
+        found = (path for folder in self._places.suites for path in folder.rglob("*.y*ml"))
+        return sorted(path for path in found if is_suite(path))
+
+    def _shown(self, path: Path) -> str:
+        inside = path.is_relative_to(self.root)
+        return (path.relative_to(self.root) if inside else path).as_posix()
 
     def _refuse_reaching(self, template: PromptTemplate) -> None:
         """Raises UsageError where a version of the database alone would read a file or call an
         address that no file of this project names: a database may come from somebody else."""
         images = [one for one in _images(template) if "{" not in one and not one.startswith(_OPEN)]
-        known, own = list(self._settings()), template.model
+        own = template.model
+        reaching = [name for name in ("base_url", "extra") if getattr(own, name)]
+        known = list(self._settings()) if reaching else []
         strange = [
             name
-            for name in ("base_url", "extra")
-            if (value := getattr(own, name)) and all(value != getattr(one, name) for one in known)
+            for name in reaching
+            if all(getattr(own, name) != getattr(one, name) for one in known)
         ]
         if not (images or strange) or self._in_git(template):
             return
@@ -132,7 +139,7 @@ class Project:
         wanted = set(suites)
         found = {}
         for path in self._suite_files():
-            if path.relative_to(self.root).as_posix() in wanted:
+            if self._shown(path) in wanted:
                 suite = load_suite(path, root=self.root)
                 found[suite.path] = [parse_gate(spec) for spec in suite.gates]
         return found
@@ -170,7 +177,7 @@ class Project:
                 raise UsageError(f"'{prompt}' cannot name a file; save the case by hand")
             path = self._places.suites[0] / "saved" / f"{prompt}.yaml"
             append_case(path, prompt, inputs, expected, root=self.root)
-            return path.relative_to(self.root)
+            return Path(self._shown(path))
 
     def _ask(self, question: Callable[[PromptLibrary], _T]) -> _T:
         with self._lock:

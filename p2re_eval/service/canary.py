@@ -99,7 +99,7 @@ def _shapes(canary: str) -> Iterator[str]:
 
 
 def _plant(service: Service, text: str) -> str:
-    store, trace_id = service.store, "c" * 32
+    store, trace_id = service.store, "c" * 31 + "d"
     for job in _jobs(text, trace_id):
         store.change(partial(apply_one, job=job))
     store.index_everything()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+
 from p2re_eval.clock import new_trace_id
 from p2re_eval.errors import NoSuchRecord, UsageError
 from p2re_eval.interfaces import Clock
@@ -11,6 +13,15 @@ from p2re_eval.service.contracts import Page, cursor_number, page_size
 from p2re_eval.service.judging import JudgeAgreement, judges_against_people
 from p2re_eval.store import Store, evaluation_queries
 from p2re_eval.store.evaluation_queries import EvaluationFilter, PastEvaluation
+
+
+def this_person() -> str:
+    """Who is logged in, as an annotator. Raises UsageError where nobody is (some containers)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        what = "nobody is logged in here; say who judges, or set USER in the environment"
+        raise UsageError(what) from None
 
 
 class Feedback(Record):

@@ -60,6 +60,10 @@ def scores_of(
     return found
 
 
+def _most(found: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:_MOST_VALUES]
+
+
 def facets(connection: sqlite3.Connection) -> dict[str, list[Facet]]:
     """The values of the columns that people filter by, the most frequent first."""
     names = ", ".join(_FACETS.values())
@@ -74,6 +78,6 @@ def facets(connection: sqlite3.Connection) -> dict[str, list[Facet]]:
             if row[place] is not None:
                 counts[name][row[place]] += row[len(_FACETS)]
     return {
-        name: [Facet(value=value, count=count) for value, count in found.most_common(_MOST_VALUES)]
+        name: [Facet(value=value, count=count) for value, count in _most(found)]
         for name, found in counts.items()
     }

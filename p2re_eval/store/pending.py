@@ -98,6 +98,8 @@ class Pending:
             if self._closing:
                 raise StoreError(f"{self.path}: nothing is captured any more", path=self.path)
             if line is not None:
+                if self._files[0].left:
+                    self._open_anew()
                 self._files[0].append(line)
             self._added += 1
             full = len(self._waiting) >= IN_MEMORY
@@ -178,9 +180,15 @@ class Pending:
             file.clear()
         else:
             file.leave()
-        if file.left:
-            with contextlib.suppress(OSError):  # the next turn tries again
-                self._files[self._files.index(file)] = SpoolFile(self.path)
+        with self._changed:
+            self._open_anew()
+
+    def _open_anew(self) -> None:
+        """Files in the place of those that were let go of. Called under the lock."""
+        for place, file in enumerate(self._files):
+            if file.left:
+                with contextlib.suppress(OSError):  # tried again with the next span
+                    self._files[place] = SpoolFile(self.path)
 
     def _written(self, chunk: list[_Waiting], file: SpoolFile) -> bool:
         """Whether the spool is not needed for these spans any more."""

@@ -82,15 +82,19 @@ def _projects(folder: Path) -> Iterator[Path]:
 
 @lru_cache(maxsize=8)
 def _rules_of(path: Path, _changed_ns: int) -> tuple[Rule, ...]:
-    content = path.read_text(encoding="utf-8")
-    if "tool.p2re" not in content:
-        return ()
-    import tomllib  # seldom got so far
+    import tomllib
 
     try:
-        asked = tomllib.loads(content).get("tool", {}).get("p2re", {}).get("redact", [])
+        content = path.read_text(encoding="utf-8")
+        if "redact" not in content or "p2re" not in content:
+            return ()
+        asked = tomllib.loads(content)["tool"]["p2re"].get("redact", [])
+    except KeyError:
+        return ()
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is no TOML: {error}; correct it") from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: [tool.p2re] cannot be read: {error}; correct it") from None
     if not isinstance(asked, list) or not all(isinstance(one, str) for one in asked):
         what = f'{path}: redact in [tool.p2re] must be a list of patterns, ["ACME-[0-9]+"]'
         raise UsageError(what)

@@ -215,6 +215,10 @@ def value_of_key(name: JSON, value: JSON) -> JSON:
     return note(name) if hides and not value.startswith("[redacted ") else value
 
 
+_SPACED = re.compile(r'"\s+:')
+_LAST_LETTERS = frozenset("yntds ")
+
+
 def _may_hold(text: str, lowered: str) -> bool:
     """A quick look: what none of this is in holds nothing of any shape. Written out, as it is
     asked of every text; one letter is looked for before a word with it, at a tenth of the time."""
@@ -269,10 +273,17 @@ def _names_a_key(lowered: str) -> bool:
     """Whether JSON has a key that :func:`names_a_key` may know, by the way it ends."""
     at = lowered.find('":')
     while at >= 0:
-        if lowered[at - 1] in "yntds " and lowered.endswith(_KEY_ENDINGS, 0, at):
+        if _ends_as_key(lowered, at):
             return True
         at = lowered.find('":', at + 2)
-    return False
+    return any(_ends_as_key(lowered, found.start()) for found in _SPACED.finditer(lowered))
+
+
+def _ends_as_key(lowered: str, at: int) -> bool:
+    """Whether a key ends before this quote, which is escaped in JSON inside a JSON text."""
+    while lowered[at - 1 : at] == "\\":
+        at -= 1
+    return lowered[at - 1 : at] in _LAST_LETTERS and lowered.endswith(_KEY_ENDINGS, 0, at)
 
 
 def _may_be_secret(value: str) -> bool:

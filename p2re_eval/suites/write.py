@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
-from p2re_eval.records import JSON, Case, ModelSettings, ScorerSpec
+from p2re_eval.errors import UsageError
+from p2re_eval.records import JSON, Case, ScorerSpec
 
 _WIDTH = 100
 
@@ -34,9 +35,13 @@ def suite_text(
         "cases": [dict(case) for case in cases],
     }
     kept = {key: value for key, value in body.items() if value not in (None, [], ())}
-    return yaml.dump(
-        _plain(kept), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH
-    )
+    try:
+        return yaml.dump(
+            _plain(kept), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH
+        )
+    except yaml.representer.RepresenterError as error:
+        what = f"{error.args[-1]!r:.60} cannot be written into a suite; make it text, a number or"
+        raise UsageError(f"{what} a list or mapping of those") from None
 
 
 def case_entry(case: Case) -> dict[str, JSON]:
@@ -55,14 +60,6 @@ def case_entry(case: Case) -> dict[str, JSON]:
     if case.threshold is not None:
         entry["threshold"] = case.threshold
     return entry
-
-
-def model_entry(settings: ModelSettings) -> JSON:
-    """``provider/name``, or all settings where there are more."""
-    given = settings.model_dump(mode="json", exclude_none=True)
-    if given.keys() == {"provider", "name"}:
-        return settings.id
-    return given
 
 
 def scorer_entry(spec: ScorerSpec) -> JSON:
@@ -99,11 +96,11 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def _plain(value: JSON) -> JSON:
-    """Tuples as lists, anything with an ``item()`` (a number of numpy's) as Python's own."""
+    """Tuples as lists, numpy's numbers and arrays as Python's own."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if hasattr(value, "item") and not isinstance(value, (str, int, float, bool)):
-        return value.item()
+    if hasattr(value, "tolist") and not isinstance(value, (str, int, float, bool)):
+        return _plain(value.tolist())
     return value

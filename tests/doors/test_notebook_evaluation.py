@@ -148,7 +148,7 @@ def test_an_experiment_becomes_rows_of_a_frame(bench: Workbench) -> None:
     frame = experiment.to_pandas()
     assert list(frame["outcome"]) == ["passed", "passed", "failed"]
     assert list(frame["score:equals"]) == [1.0, 1.0, 0.0]
-    assert frame["cost_usd"].isna().all() or list(frame["cost_usd"]) == [0.0, 0.0, 0.0]
+    assert list(frame["cost_usd"]) == [0.0, 0.0, 0.0]
     assert experiment.to_polars()["case_id"].to_list() == ["twice", "locked", "odd"]
 
 
@@ -229,3 +229,11 @@ def test_html_of_an_experiment_escapes_what_a_model_said(bench: Workbench) -> No
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "FAILED" in html
+
+
+def test_what_is_no_case_is_a_sentence(bench: Workbench) -> None:
+    """A data frame, a text, a value that no file can hold."""
+    with pytest.raises(UsageError, match=r"a case is a mapping of inputs, not 'hello'.*from_data"):
+        evaluate("route", ["hello"], ["equals"], at=bench)  # type: ignore[list-item]
+    with pytest.raises(UsageError, match="cannot be written into a suite"):
+        evaluate("route", [{"ticket": object()}], ["equals"], at=bench)

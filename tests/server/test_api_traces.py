@@ -234,3 +234,15 @@ def test_two_traces_are_compared(served: Any, record: Any) -> None:
     assert (equals["name"], equals["flipped"]) == ("equals", True)
     assert served.get(f"/traces/compare?a={before.trace_id}&b=ffff").status == 404
     assert served.get(f"/traces/compare?a={before.trace_id}").status == 422
+
+
+def test_facets_count_what_was_just_written(served: Any, record: Any) -> None:
+    """Asked again at once: an answer is kept only until something is written."""
+    record.trace()
+    counts = []
+    for _ in range(2):
+        served.store.index_everything()
+        found = served.get("/traces/facets").json["facets"]["status"]
+        counts.append([(one["value"], one["count"]) for one in found])
+        record.trace()
+    assert counts == [[("OK", 1)], [("OK", 2)]]

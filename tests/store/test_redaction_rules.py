@@ -39,6 +39,16 @@ def test_the_nearest_project_counts(project: Path) -> None:
     assert own_rules({}, Path.cwd()) == ()
 
 
+def test_the_table_may_be_written_in_any_way(project: Path) -> None:
+    """What TOML reads as the same means the same: no pattern is left out without a word."""
+    for text in ('[tool]\np2re = {redact = ["A"]}\n', '[tool."p2re"]\nredact = ["A"]\n'):
+        (project / "pyproject.toml").write_text(text)
+        assert len(own_rules({}, project)) == 1, text
+    (project / "pyproject.toml").write_text('[tool]\np2re = "redact"\n')
+    with pytest.raises(UsageError, match=r"\[tool.p2re\] cannot be read"):
+        own_rules({}, project)
+
+
 def test_a_changed_file_is_read_again(project: Path) -> None:
     """A notebook's kernel lives long."""
     assert len(own_rules({}, project)) == 1

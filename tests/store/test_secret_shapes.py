@@ -229,3 +229,19 @@ def test_the_quick_look_hides_nothing_from_the_full_one(text: str, name: str) ->
     said, untouched = redaction.said(Message(role="user", content=text))
     assert json.loads(said.content).get("content", "") == redaction.clean_text(text)
     assert not untouched or redaction.clean_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"api_key": "hunter2abcdef"}',
+        '{"api_key" : "hunter2abcdef"}',
+        '{"api_key"\n:"hunter2abcdef"}',
+        '{\\"api_key\\": \\"hunter2abcdef\\"}',
+    ],
+)
+def test_a_key_inside_json_inside_a_text_is_not_passed(text: str) -> None:
+    """What is parsed out of such a text is looked at again, so it must not count as seen."""
+    redaction = Redaction(environ={})
+    assert redaction.raw({"metadata": text}, [text])[1] is False
+    assert redaction.raw({"metadata": text, "reasons": ["stop"]}, None)[1] is False

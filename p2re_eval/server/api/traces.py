@@ -144,7 +144,7 @@ def _search(backend: Backend, wanted: Wanted, limit: int, cursor: str | None) ->
 def facets(backend: Reading) -> Response:
     """Status, model, prompt, suite and fault, counted over the newest 10,000 traces."""
     fields = {name: field.meaning for name, field in FIELDS.items()}
-    return answer(Facets(facets=backend.facets(), fields=fields))
+    return answer(Facets(facets=backend.service.looking.facets(), fields=fields))
 
 
 @router.post("/delete", response_model=Deleted, summary="Delete traces")
