@@ -38,6 +38,28 @@ def delete_traces(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> i
     return len(ids)
 
 
+def delete_securely(
+    connection: sqlite3.Connection, trace_ids: Sequence[str], sessions: str, *, words: bool = False
+) -> None:
+    """The same for these traces and the sessions whose id begins so, with zeros where they stood;
+    with ``words`` the index lets go of theirs at once, for which it is written anew.
+
+    Inside an open transaction.
+    """
+    before = connection.execute("PRAGMA secure_delete").fetchone()[0]
+    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        delete_traces(connection, trace_ids)
+        connection.execute(
+            "DELETE FROM sessions WHERE session_id >= ? AND session_id < ?",
+            (f"{sessions}-", f"{sessions}."),
+        )
+        if words:
+            connection.execute("INSERT INTO search(search) VALUES ('optimize')")
+    finally:
+        connection.execute(f"PRAGMA secure_delete = {int(before)}")
+
+
 def remove_rows(connection: sqlite3.Connection, ids: Sequence[int], *, keep: bool = False) -> None:
     """Take these rows of ``traces`` out, with what hangs on them; shared texts stay, and with
     ``keep`` so does what statistics count."""
