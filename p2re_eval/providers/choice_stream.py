@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2re_eval.errors import TruncatedResponse
+from p2re_eval.errors import ProviderError, TruncatedResponse
 from p2re_eval.providers.chat_answer import mended, raise_carried_error
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import JSON, Completion
@@ -59,7 +59,7 @@ class ChoiceStream:
             raise self.truncated()
         return self._whole()
 
-    def truncated(self) -> TruncatedResponse:
+    def truncated(self) -> ProviderError:
         """The fault of a stream that stopped here, with what had arrived."""
         what = f"{self._call.host} ended the stream before the answer; try again"
         error = self._call.fault(TruncatedResponse, what)
