@@ -56,10 +56,10 @@ class ChoiceStream:
         when it was finished but empty.
         """
         if not self.ended:
-            raise self.truncated()
+            raise self._truncated()
         return self._whole()
 
-    def truncated(self) -> ProviderError:
+    def _truncated(self) -> ProviderError:
         """The fault of a stream that stopped here, with what had arrived."""
         what = f"{self._call.host} ended the stream before the answer; try again"
         error = self._call.fault(TruncatedResponse, what)
