@@ -16,6 +16,7 @@ from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.failed_traces import find_failures
 from p2re_eval.store.steps.online_tables import add_online_experiments
+from p2re_eval.store.steps.pruned_shares import keep_pruned_shares
 from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
 from p2re_eval.store.steps.sync_ledger import add_sync_ledger
@@ -44,6 +45,7 @@ STEPS: tuple[Step, ...] = (
     add_call_views,
     remember_pruned_traces,
     find_failures,
+    keep_pruned_shares,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 

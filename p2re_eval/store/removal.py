@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from p2re_eval.store import rollups
+from p2re_eval.store import pruned, rollups
 from p2re_eval.store.search import forget, watermark
 from p2re_eval.store.upkeep import judged_watermark
 
@@ -28,6 +28,7 @@ def delete_traces(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> i
     ids = [row[0] for row in rows]
     prompts, blobs = _used_by(connection, ids)
     remove_rows(connection, ids)
+    pruned.forget(connection, trace_ids)
     for table in ("evaluation_history", "evaluations"):
         more = " AND experiment_id IS NULL" if table == "evaluations" else ""
         connection.execute(
