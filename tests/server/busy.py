@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import time
@@ -40,9 +41,11 @@ TICKETS = {
     "nothing either. I have waited for three weeks, wrote four times, and would like an answer "
     "from a person this time, please, not from a form letter.": "delivery",
     "لم أستلم المبلغ المسترد حتى الآن": "billing",
-    "`pip install` fails with\n\n    error: externally-managed-environment\n\nwhat now?": "technical",
+    "`pip install` fails with\n\n    error: externally-managed\n\nwhat now?": "technical",
     "🙃 you sent me a left shoe and … another left shoe": "returns",
-    "https://example.com/a/very/long/address/" + "without-a-single-space/" * 7 + "?is=this": "other",
+    "https://example.com/a/very/long/address/"
+    + "without-a-single-space/" * 7
+    + "?is=this": "other",
 }
 ANSWER = """\
 The refund for **A-1042** is on its way.
@@ -72,9 +75,7 @@ class Month:
         self.number += 1
         return f"{self.number:08x}{self.chance.getrandbits(96):024x}"
 
-    def call(
-        self, model: str, messages: list[Message], answer: str | None, **given: Any
-    ) -> Trace:
+    def call(self, model: str, messages: list[Message], answer: str | None, **given: Any) -> Trace:
         """One call, answered or not, somewhere in the month unless said otherwise."""
         provider, _, name = model.partition("/")
         price, sent = MODELS[model], sum(len(one.text) for one in messages) // 4 + 8
@@ -127,7 +128,7 @@ class Month:
             TemplateMessage(role="system", content=system),
             TemplateMessage(role="user", content=text),
         )
-        version = (f"{text}{system}".encode()[-40:].hex() + "0" * 64)[:64]
+        version = hashlib.sha256(f"{text}{system}".encode()).hexdigest()
         template = PromptTemplate(
             name="route",
             version=version,
@@ -383,7 +384,7 @@ def solve(month: Month, experiment: Experiment, number: int, row: Any, model: st
         value=float(passed),
         trace_id=trace.trace_id,
         evaluations=(judged,),
-        inputs_preview=json.dumps({"question": row["question"]})[:500],
+        inputs_preview=json.dumps({"question": row["question"]}, ensure_ascii=False)[:500],
         output_preview=answer["solution"][:500],
         expected_preview=right,
         usage=Usage(input_tokens=len(row["question"]) // 4, output_tokens=40),
