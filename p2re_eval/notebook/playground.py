@@ -22,7 +22,7 @@ from p2re_eval.report.word_diff import word_diff
 from p2re_eval.suites.saved import append_case, write_whole
 
 if TYPE_CHECKING:
-    from p2re_eval.notebook.drawing import Bundle
+    pass
 
 LOOK_S = 0.05
 Show = Callable[[int, str], None]
@@ -158,12 +158,15 @@ class Playground:
     def __repr__(self) -> str:
         return f"Playground('{self._name}'): " + ", ".join(self.template.inputs)
 
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from p2re_eval.notebook.drawing import live
+    def _ipython_display_(self) -> None:
+        from p2re_eval.notebook.drawing import show_live
+
+        show_live(self._form, self._repr_html_(), repr(self))
+
+    def _repr_html_(self) -> str:
         from p2re_eval.notebook.pages import prompt_page
 
-        still = {"text/plain": repr(self), "text/html": prompt_page(self.template)}
-        return {**live(self._form), **still}
+        return prompt_page(self.template)
 
     def _form(self) -> object:
         from p2re_eval.notebook.widgets import PlaygroundForm

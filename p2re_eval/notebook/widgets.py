@@ -56,6 +56,7 @@ class PlaygroundForm:
         self.text.add_class("p2re-code")
         self._proposed = ""
         self._texts: dict[int, str] = {}
+        self.asking: threading.Thread | None = None
         self._run = self._button("Run", self.start, "primary")
         self._stop = self._button("Stop", self.stop)
         self._stop.disabled = True
@@ -121,7 +122,8 @@ class PlaygroundForm:
                 self._run.disabled, self._stop.disabled = False, True
 
         self._stop.disabled = False
-        threading.Thread(target=asked, name="p2re-playground", daemon=True).start()
+        self.asking = threading.Thread(target=asked, name="p2re-playground", daemon=True)
+        self.asking.start()
 
     def stop(self) -> None:
         """End what is still on its way; the thread that asked says what is left."""

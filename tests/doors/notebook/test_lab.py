@@ -269,3 +269,32 @@ def test_what_is_on_its_way_can_be_stopped(open_notebook: Any, project: Path) ->
     page.wait_for_selector(".p2re-answer.p2re-live")
     stop.click()
     page.wait_for_selector(".p2re-answer.p2re-stopped")
+
+
+def test_forms_reopened_without_a_kernel_show_what_they_were_for(
+    open_notebook: Any, project: Path
+) -> None:
+    """No "Error displaying widget": the prompt, and the trace to be judged, as they were."""
+    cells = [
+        SETUP + "\nuse(db='reopened.db')",
+        "Playground('name_capital')",
+        "annotate([run('echo', text='Was it good?')], name='helpful', annotator='ada')",
+        "Traces()",
+    ]
+    notebook = open_notebook("forms.ipynb", cells)
+    page = notebook.page
+    page.wait_for_selector(".p2re-browser tbody tr")
+    assert page.locator(".p2re-form").count() == 2
+    assert page.locator(".p2re-still").count() == 3
+    assert not any(one.is_visible() for one in page.locator(".p2re-still").all())
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_selector(".jp-mod-current:not(.jp-mod-dirty)")
+    page.reload()
+    page.get_by_text("{{ country }}").last.wait_for()
+    page.wait_for_timeout(3000)  # for whatever is late to fail
+    notebook.shot("forms-reopened")
+    assert all(one.is_visible() for one in page.locator(".p2re-still").all())
+    seen = page.locator(".jp-Notebook").inner_text()
+    assert "Was it good?" in seen
+    assert "widget" not in seen
