@@ -73,6 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not (config.getoption("p2re") or config.getini("p2re")):
         return
+    import atexit
     import gc
 
     # Imports and collection make many objects and no garbage: the session turns it on again.
@@ -80,6 +81,9 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     # First in, last out: pytest's own search for garbage at the end need not look through it all.
     config.add_cleanup(gc.unfreeze)
+    # The same for Python's own search as it ends: what is left by then goes with the process.
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     from p2re_eval.pytest_plugin.session import start
 
     start(config, session_key, collector_was_on=collecting)
