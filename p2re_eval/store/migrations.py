@@ -18,6 +18,7 @@ from p2re_eval.store.steps.failed_traces import find_failures
 from p2re_eval.store.steps.online_tables import add_online_experiments
 from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
+from p2re_eval.store.steps.session_totals import keep_session_totals
 from p2re_eval.store.steps.sync_ledger import add_sync_ledger
 from p2re_eval.store.steps.texts_nearby import find_texts_nearby
 
@@ -44,6 +45,7 @@ STEPS: tuple[Step, ...] = (
     add_call_views,
     remember_pruned_traces,
     find_failures,
+    keep_session_totals,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 
