@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, workbench
-from p2re_eval.notebook.drawing import Bundle, live, trace_bundle
+from p2re_eval.notebook.drawing import Bundle, show_live, trace_bundle
 from p2re_eval.notebook.pages import table, trace_page
-from p2re_eval.notebook.progress import in_notebook
 from p2re_eval.notebook.stored import StoredExperiment
 from p2re_eval.quantities import UNKNOWN, duration_text, money_text
 from p2re_eval.records import Evaluation, Result, Trace
@@ -89,16 +88,7 @@ class Traces(Sequence[Trace]):
         return "\n".join("  ".join(cells) for cells in self._cells()) or "no traces"
 
     def _ipython_display_(self) -> None:
-        """The browser where widgets live, and a table that stays when the kernel is gone: each is
-        an output of its own, and the browser's looks hide the table beside it."""
-        from IPython.display import display
-
-        still = f"<div class='p2re-still'>{self._repr_html_()}</div>"
-        shown = live(self.browser) if in_notebook() else {}
-        if shown:
-            display({**shown, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
-        bundle = {"text/html": still, "text/plain": repr(self)}
-        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        show_live(self.browser, self._repr_html_(), repr(self))
 
     def browser(self) -> TraceBrowser:
         """The same as a widget: filters, pages, and the viewer for the trace that is chosen.
@@ -223,10 +213,12 @@ class Labels:
     def __repr__(self) -> str:
         return f"labels '{self.name}' by {self.annotator}: {self.progress}"
 
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
+    def _ipython_display_(self) -> None:
+        show_live(self._form, self._repr_html_(), repr(self))
+
+    def _repr_html_(self) -> str:
         still = "" if self.current is None else trace_page(self.current)
-        drawn = {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>{still}"}
-        return {**live(self._form), **drawn}
+        return f"<p>{escape(repr(self))}</p>{still}"
 
     def _form(self) -> object:
         from p2re_eval.notebook.widgets import LabelForm

@@ -19,6 +19,7 @@ from p2re_eval.store.steps.online_tables import add_online_experiments
 from p2re_eval.store.steps.pruned_shares import keep_pruned_shares
 from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
+from p2re_eval.store.steps.session_totals import keep_session_totals
 from p2re_eval.store.steps.sync_ledger import add_sync_ledger
 from p2re_eval.store.steps.texts_nearby import find_texts_nearby
 
@@ -46,6 +47,7 @@ STEPS: tuple[Step, ...] = (
     remember_pruned_traces,
     find_failures,
     keep_pruned_shares,
+    keep_session_totals,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
 

@@ -143,7 +143,7 @@ class Redaction:
             said = f',"content":{to_json(content).decode()}' if content else ""
             text = f'{{"role":"{role}"{said}}}'
             if self._passes(text):
-                return Text(text), True
+                return Text(text, content), True
         except PydanticSerializationError:
             pass
         return Text(

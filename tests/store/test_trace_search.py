@@ -210,7 +210,7 @@ def test_a_full_scan_is_never_silent(service: Service, monkeypatch: pytest.Monke
     ("expression", "index"),
     [
         ("model == openai/small", "traces_by_model (model=?)"),
-        ("session == chat and status == OK", "traces_by_session (session_id=?)"),
+        ("session == chat and status == OK", "traces_of_session_in_time (session_id=?)"),
         ("tag == vip", "SEARCH g USING PRIMARY KEY (tag=?)"),
         ("refund", "SCAN search VIRTUAL TABLE INDEX"),
         ("eval(faithful).score < 0.5", "evaluations_by_name (name=? AND value<?)"),
