@@ -12,6 +12,7 @@ from p2re_eval.errors import P2REError
 _COMMANDS = {
     "backup": "p2re_eval.cli.keeping:backup",
     "capture": "p2re_eval.cli.capture:capture",
+    "delete": "p2re_eval.cli.open:delete",
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
     "import": "p2re_eval.cli.imports:imports",
