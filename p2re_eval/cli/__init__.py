@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -72,6 +74,24 @@ class _LazyGroup(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(1)
+        except OSError as error:  # a disk, a folder, a name: the user's to mend, not ours
+            if not error.strerror:
+                raise
+            where = error.filename or "what was to be written"
+            _last_words(f"{where}: {error.strerror}; check the path and the disk")
+            ctx.exit(2)
+        except UnicodeEncodeError as error:  # half a character on the command line
+            click.echo(f"{error.object[:60]!r} is not UTF-8; write it in UTF-8", err=True)
+            ctx.exit(2)
+
+
+def _last_words(sentence: str) -> None:
+    """Where standard output cannot be written, what is left in its buffer must not fail again."""
+    click.echo(sentence, err=True)
+    with suppress(OSError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

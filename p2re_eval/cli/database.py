@@ -52,9 +52,17 @@ def changing_store(db: Path | None, root: Path | None = None) -> Store:
 
 def _existing(db: Path | None, root: Path | None) -> Path:
     path = database_path(db, root)
-    if not path.exists():
+    if not is_there(path):
         what = (
             f"{path}: there is no database yet; run a suite with --p2re, or name another with --db"
         )
         raise StoreError(what, path=path)
     return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; a name that no file can have is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import existing_store, is_there
 from p2re_eval.cli.trace_text import moment
 from p2re_eval.errors import (
     DefinitionErrors,
@@ -57,7 +57,12 @@ class Finding:
 
 
 @click.command()
-@click.option("--root", default=".", type=click.Path(path_type=Path), help="The project's folder.")
+@click.option(
+    "--root",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The project's folder.",
+)
 @click.option("--db", type=click.Path(path_type=Path), help="The database.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(root: Path, db: Path | None, as_json: bool) -> None:
@@ -244,7 +249,7 @@ async def _diagnosed(provider: Provider) -> str:
 
 
 def _database(path: Path) -> Iterator[Finding]:
-    if not path.exists():
+    if not is_there(path):
         yield Finding("database", "file", "ok", f"{path}, not there yet; the first run makes it")
         return
     try:
@@ -283,9 +288,9 @@ def _secrets(path: Path) -> Iterator[Finding]:
     try:
         redact = installed_redact()
         found = planted_and_found(trace_document, redact)
-        if path.exists():
+        if is_there(path):
             found += [f"the table {name} of {path}" for name in planted_in(path, redact)]
-        if path.exists() and not found:
+        if is_there(path) and not found:
             found = planted_in_bytes(path, trace_document, redact, _reading)
     except StoreReadOnly:
         pass  # nothing can be written there, so no secret either
@@ -293,7 +298,7 @@ def _secrets(path: Path) -> Iterator[Finding]:
         yield Finding("database", "secrets", "broken", str(error))
         return
     if not found:
-        where = ", nor in the bytes of your own file, its log and exports" if path.exists() else ""
+        where = ", nor in the bytes of your own file, its log and exports" if is_there(path) else ""
         detail = f"a planted one is in no file, log or export{where}"
         yield Finding("database", "secrets", "ok", detail)
         return

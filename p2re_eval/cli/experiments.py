@@ -15,6 +15,7 @@ from p2re_eval.cli.experiment_compare import bless, compare, gate
 from p2re_eval.cli.experiment_power import power
 from p2re_eval.cli.experiment_rescore import rescore
 from p2re_eval.cli.online import list_online, online_shown, promote, start, stop, units
+from p2re_eval.cli.options import HOW_MANY
 
 if TYPE_CHECKING:
     from p2re_eval.records import Experiment
@@ -35,9 +36,7 @@ for command in (bless, compare, gate, power, promote, rescore, start, stop, unit
 @experiments.command("list")
 @_db
 @_json
-@click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
-)
+@click.option("--limit", default=20, show_default=True, type=HOW_MANY, help="How many.")
 @click.option("--ab", is_flag=True, help="Only the A/B experiments on live traffic.")
 def list_(db: Path | None, as_json: bool, limit: int, ab: bool) -> None:
     """The newest experiments first, and those on live traffic."""
@@ -53,6 +52,8 @@ def list_(db: Path | None, as_json: bool, limit: int, ab: bool) -> None:
     if as_json:
         click.echo(json.dumps([e.model_dump(mode="json") for e in found], indent=2))
         return
+    if not found:
+        click.echo("no experiments over suites yet; `p2re run` makes one")
     rows = [
         (
             experiment.experiment_id[:12],
@@ -64,9 +65,9 @@ def list_(db: Path | None, as_json: bool, limit: int, ab: bool) -> None:
         )
         for experiment in found
     ]
-    click.echo(
-        tabulate(rows, headers=["experiment", "started", "status", "runs", "commit", "suites"])
-    )
+    headers = ["experiment", "started", "status", "runs", "commit", "suites"]
+    if rows:
+        click.echo(tabulate(rows, headers=headers))
     with existing_store(db) as store:
         list_online(store, as_json=False)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2re_eval.cli.database import changing_store, existing_store
-from p2re_eval.cli.options import db_option, json_option
+from p2re_eval.cli.options import HOW_MANY, db_option, json_option
 from p2re_eval.cli.trace_text import moment, short
 from p2re_eval.quantities import UNKNOWN, count_text, number_text, share_text
 
@@ -66,9 +66,7 @@ def give(
 @feedback.command("list")
 @click.option("--name", help="Only of this name.")
 @click.option("--by", "annotator", help="Only by this person.")
-@click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
-)
+@click.option("--limit", default=20, show_default=True, type=HOW_MANY, help="How many.")
 @db_option
 @json_option
 def list_(

@@ -21,6 +21,11 @@ _SIZES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7, "y": 365}
 
 
+_LONGEST_DAYS = 18_000.0
+"""Before that nothing was recorded; nanoseconds still fit."""
+_MOST_BYTES = 1e15
+
+
 def _days(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
     """``30d``, ``12h``, ``8w``, ``1y``."""
     if value is None:
@@ -28,7 +33,7 @@ def _days(context: click.Context, option: click.Parameter, value: str | None) ->
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdwy])", value.lower())
     if found is None:
         raise click.BadParameter(f"'{value}' is not like 12h, 30d, 8w or 1y", context, option)
-    return float(found[1]) * _DAYS[found[2]]
+    return min(float(found[1]) * _DAYS[found[2]], _LONGEST_DAYS)
 
 
 def _bytes(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
@@ -38,7 +43,7 @@ def _bytes(context: click.Context, option: click.Parameter, value: str | None) -
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", value.lower())
     if found is None:
         raise click.BadParameter(f"'{value}' is not like 500MB or 2GB", context, option)
-    return round(float(found[1]) * _SIZES[found[2]])
+    return round(min(float(found[1]) * _SIZES[found[2]], _MOST_BYTES))
 
 
 @click.command()
@@ -81,7 +86,7 @@ def prune(
     )
     with existing_store(db) as store:
         report = Service(store).keeping.prune(policy, dry_run=dry_run, progress=_progress())
-    click.echo(report.model_dump_json(indent=2) if as_json else _told(report))
+    click.echo(report.json_text(indent=2) if as_json else _told(report))
 
 
 def _progress() -> Callable[[str, int], None]:

@@ -10,6 +10,7 @@ import click
 
 from p2re_eval.cli.database import changing_store, existing_store, writing_store
 from p2re_eval.cli.library import revisions_here
+from p2re_eval.cli.options import HOW_MANY
 from p2re_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,9 +101,7 @@ def promote(name: str, variant: str, label: str, db: Path | None) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="How many."
-)
+@click.option("--limit", default=100, show_default=True, type=HOW_MANY, help="How many.")
 @_db
 def units(name: str, limit: int, db: Path | None) -> None:
     """Who got which variant of the A/B experiment NAME."""
@@ -129,7 +128,7 @@ def online_shown(store: Store, name: str, *, as_json: bool) -> bool:
     from p2re_eval.report.online import online_report
 
     found = online.findings(name)
-    click.echo(found.model_dump_json(indent=2) if as_json else online_report(found))
+    click.echo(found.json_text(indent=2) if as_json else online_report(found))
     return True
 
 
@@ -183,9 +182,12 @@ def _variant(text: str) -> Variant:
 
 def _weight(value: str, text: str) -> float:
     try:
-        return float(value)
+        weight = float(value)
     except ValueError:
-        raise UsageError(f"--variant '{text}': weight must be a number, not '{value}'") from None
+        weight = 0.0
+    if not 0 < weight < float("inf"):
+        raise UsageError(f"--variant '{text}': weight must be a number above 0, not '{value}'")
+    return weight
 
 
 def _value(text: str) -> object:

@@ -23,7 +23,7 @@ def open_(address: str, db: Path | None) -> None:
 
     with existing_store(db) as store:
         found = Service(store, revisions=revisions_here(db)).open(address)
-    click.echo(found.model_dump_json(indent=2))
+    click.echo(found.json_text(indent=2))
 
 
 @click.command()

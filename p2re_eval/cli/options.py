@@ -11,6 +11,11 @@ import click
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
+HOW_MANY = click.IntRange(min=1, max=1_000_000)
+"""Rows of a list; who wants more exports."""
+_LAST_MOMENT = (1 << 63) - 1
+"""As many nanoseconds as the database can hold: the year 2262."""
+
 db_option = click.option("--db", type=click.Path(path_type=Path), help="The database.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -21,9 +26,10 @@ def moment_of(context: click.Context, option: click.Parameter, value: str | None
         return None
     ago = re.fullmatch(r"(\d+)([smhdw])", value)
     if ago:
-        return time.time_ns() - int(ago[1]) * _UNITS[ago[2]] * 1_000_000_000
+        return max(0, time.time_ns() - int(ago[1]) * _UNITS[ago[2]] * 1_000_000_000)
     try:
-        return int(datetime.fromisoformat(value).timestamp()) * 1_000_000_000
+        moment = int(datetime.fromisoformat(value).timestamp()) * 1_000_000_000
+        return min(moment, _LAST_MOMENT)
     except ValueError:
         what = f"'{value}' is neither like 30m, 2h or 7d nor like 2026-01-31T09:00"
         raise click.BadParameter(what, context, option) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import database_path, existing_store, writing_store
+from p2re_eval.cli.database import database_path, existing_store, is_there, writing_store
 from p2re_eval.cli.trace_text import moment
 from p2re_eval.quantities import duration_text, money_text, share_text
 
@@ -25,7 +25,7 @@ def recorded_versions(name: str, db: Path | None) -> dict[str, dict[str, JSON]]:
     from p2re_eval.store.stat_queries import StatsQuery
 
     path = database_path(db)
-    if not path.exists():
+    if not is_there(path):
         return {}
     with open_store(path, read_only=True) as store:
         service = Service(store)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2re_eval.cli.database import existing_store
-from p2re_eval.cli.options import db_option, json_option
+from p2re_eval.cli.options import HOW_MANY, db_option, json_option
 from p2re_eval.cli.trace_text import moment, plain, short
 from p2re_eval.quantities import count_text, duration_text, money_text
 
@@ -27,9 +27,7 @@ def sessions() -> None:
 @sessions.command("list")
 @click.option("--user", help="Only of this user.")
 @click.option("--text", help="Only with this in name, id or user.")
-@click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
-)
+@click.option("--limit", default=20, show_default=True, type=HOW_MANY, help="How many.")
 @db_option
 @json_option
 def list_(user: str | None, text: str | None, limit: int, db: Path | None, as_json: bool) -> None:

@@ -71,7 +71,7 @@ def stats(
     )
     with existing_store(db) as store:
         report = Service(store).statistics.report(wanted)
-    click.echo(report.model_dump_json(indent=2) if as_json else _shown(report))
+    click.echo(report.json_text(indent=2) if as_json else _shown(report))
 
 
 def _grouping(by: str) -> tuple[str, ...]:

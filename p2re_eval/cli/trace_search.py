@@ -11,7 +11,7 @@ import click
 
 from p2re_eval.cli.database import existing_store
 from p2re_eval.cli.library import revisions_here
-from p2re_eval.cli.options import db_option, json_option
+from p2re_eval.cli.options import HOW_MANY, db_option, json_option
 from p2re_eval.cli.trace_text import plain, table
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("expression", nargs=-1)
-@click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
-)
+@click.option("--limit", default=20, show_default=True, type=HOW_MANY, help="How many.")
 @click.option("--fields", is_flag=True, help="Show what can be asked for.")
 @db_option
 @json_option

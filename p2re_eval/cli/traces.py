@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from p2re_eval.cli.database import existing_store
-from p2re_eval.cli.options import db_option, json_option, moment_of
+from p2re_eval.cli.options import HOW_MANY, db_option, json_option, moment_of
 from p2re_eval.cli.trace_edits import delete, pin, tag
 from p2re_eval.cli.trace_search import search
 from p2re_eval.cli.trace_text import conversation, ending, head, line, table
@@ -55,9 +55,7 @@ def traces() -> None:
 
 @traces.command("list")
 @_filters
-@click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
-)
+@click.option("--limit", default=20, show_default=True, type=HOW_MANY, help="How many.")
 @click.option("--before", type=int, help="Only older ones: the number that ended the last page.")
 @db_option
 @json_option
@@ -111,7 +109,7 @@ def tail(lines: int, db: Path | None, as_json: bool, **wanted: Any) -> None:
     try:
         with existing_store(db) as store:
             for row in _followed(store, _filter(store, wanted), lines):
-                click.echo(row.model_dump_json() if as_json else line(row))
+                click.echo(row.json_text() if as_json else line(row))
     except KeyboardInterrupt:
         return  # how a tail is meant to end
 

@@ -121,7 +121,7 @@ class TracePages:
 
     def raw(self, trace: str) -> JSON:
         """All of it as JSON text."""
-        return self._service.traces.get(trace).model_dump_json()
+        return self._service.traces.get(trace).json_text()
 
     def template(self, trace: str) -> JSON:
         """The prompt's template of that version; nothing where it is not on record."""

@@ -39,8 +39,13 @@ class Online:
     ) -> OnlineExperiment:
         """A new experiment; its variants, weights and outcome are fixed from here on.
 
-        Raises UsageError when the name is taken, ValueError for variants that cannot be compared.
+        Raises UsageError when the name is taken or a prompt is not NAME or NAME@VERSION, ValueError
+        for variants that cannot be compared.
         """
+        for one in variants:
+            if one.prompt is not None and not all(one.prompt.split("@", 1)):
+                what = f"the variant '{one.name}' has the prompt '{one.prompt}'"
+                raise UsageError(f"{what}; write NAME or NAME@VERSION")
         experiment = OnlineExperiment(
             name=name,
             variants=tuple(variants),

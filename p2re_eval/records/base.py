@@ -7,6 +7,7 @@ import json
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError
 
 JSON: TypeAlias = Any
 """Any JSON value: ``None``, bool, int, float, str, or lists and string-keyed dicts of them."""
@@ -43,6 +44,13 @@ class Record(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", defer_build=True, protected_namespaces=()
     )
+
+    def json_text(self, *, indent: int | None = None) -> str:
+        """As JSON text; half a character that a model said stays what it is, as an escape."""
+        try:
+            return self.model_dump_json(indent=indent)
+        except PydanticSerializationError:
+            return json.dumps(self.model_dump(mode="json"), indent=indent)
 
 
 class Place(Record):

@@ -17,7 +17,7 @@ class Variant(Record):
     relative to the others'."""
 
     name: str
-    weight: float = 1.0
+    weight: float = Field(1.0, allow_inf_nan=False)
     prompt: str | None = None
     model: str | None = None
     settings: dict[str, JSON] = Field(default_factory=dict)
@@ -34,8 +34,8 @@ class OnlineExperiment(Record):
     name: str
     variants: tuple[Variant, ...]
     outcome: str
-    effect: float = 0.05
-    confidence: float = 0.95
+    effect: float = Field(0.05, allow_inf_nan=False)
+    confidence: float = Field(0.95, allow_inf_nan=False)
     salt: str
     status: OnlineStatus = "RUNNING"
     started_ns: int

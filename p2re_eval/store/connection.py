@@ -54,6 +54,9 @@ def open_for_reading(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection
 
     Raises StoreError when there is no file, NotADatabase, NewerSchema.
     """
+    if path.is_dir():
+        what = f"{path}: this is a folder; give the path of a file in it"
+        raise StoreError(what, path=path)
     if not path.is_file():
         raise StoreError(
             f"{path}: there is no database yet; run a suite with --p2re first, or name another "
