@@ -16,6 +16,7 @@ from p2re_eval.quantities import UNKNOWN, duration_text, money_text
 from p2re_eval.records import Evaluation, Result, Trace
 from p2re_eval.service import Service
 from p2re_eval.service.evaluations import Feedback, this_person
+from p2re_eval.service.revisions import Revisions
 from p2re_eval.store import TraceRow
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Traces(Sequence[Trace]):
     ) -> None:
         self._bench = at or workbench()
         self._query, self._limit, self._cursor = query, limit, cursor
-        service = Service(self._bench.store)
+        service = _service(self._bench)
         if query:
             hits = service.traces.search(query, limit=limit, cursor=cursor)
             self.rows: tuple[TraceRow, ...] = tuple(hit.row for hit in hits.items)
@@ -96,7 +97,7 @@ class Traces(Sequence[Trace]):
         """
         from p2re_eval.notebook.browser import TraceBrowser
 
-        service = Service(self._bench.store)
+        service = _service(self._bench)
         return TraceBrowser(
             service, query=self._query or "", limit=self._limit, cursor=self._cursor
         )
@@ -140,7 +141,7 @@ def view(trace: Trace | Answer | str, *, at: Workbench | None = None) -> Viewed:
 
     A text is its id or the beginning of it. Raises NoSuchRecord.
     """
-    service = Service((at or workbench()).store)
+    service = _service(at or workbench())
     found = service.traces.get(trace if isinstance(trace, str) else trace_id_of(trace))
     return Viewed(found.trace, found.evaluations)
 
@@ -241,8 +242,12 @@ def annotate(
     meant = labels if isinstance(labels, Mapping) else {one: VERDICTS.get(one) for one in labels}
     ids = [one if isinstance(one, str) else trace_id_of(one) for one in traces]
     who = annotator or this_person()
-    service = Service((at or workbench()).store)
+    service = _service(at or workbench())
     return Labels(service, ids, name=name, labels=meant, annotator=who)
+
+
+def _service(bench: Workbench) -> Service:
+    return Service(bench.store, revisions=Revisions(lambda: bench.library))
 
 
 def trace_id_of(shown: Trace | Answer | Result) -> str:
