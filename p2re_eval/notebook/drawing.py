@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib import import_module
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from p2re_eval.errors import MissingExtra
 from p2re_eval.notebook.pages import facts_page, prompt_page, results_page, suite_page, trace_page
@@ -45,7 +46,8 @@ _NO_ERROR = (
     ".jp-OutputArea:has(.p2re-still):not(:has(.p2re-form,.p2re-browser))"
     ">.jp-OutputArea-child:has(>.lm-Panel.jp-OutputArea-output){display:none}"
 )
-"""Where none of our widgets came to life, their places hold a sentence: loading, or lost."""
+"""Where none of our widgets came to life, their places hold a sentence: loading, or lost. It is
+linked to, for where a style element is taken out its content may stay and be read."""
 WHOLE = 300
 """How many spans of a trace a notebook keeps with their texts."""
 
@@ -100,7 +102,8 @@ def show_live(make: Callable[[], object], still: str, text: str) -> None:
     shown = live(make) if in_notebook() else {}
     if shown:
         display({**shown, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
-    kept = f"<style>{_NO_ERROR}</style><div class='p2re-still'>{still}</div>"
+    looks = f"<link rel='stylesheet' href='data:text/css,{quote(_NO_ERROR)}'>"
+    kept = f"{looks}<div class='p2re-still'>{still}</div>"
     display({"text/html": kept, "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
 
 
