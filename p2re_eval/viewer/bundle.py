@@ -31,7 +31,8 @@ _NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MUL
 _LOOK = (
     "\n:root{color-scheme:light dark}body{margin:0;background:Canvas}p2re-trace{height:100vh}"
     "p2re-trace:not(:defined){display:block;height:auto;padding:.6em 1em;font:14px/1.5 sans-serif}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.2em 0 .8em}\n"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.2em 0 .8em}"
+    "@media print{:root{color-scheme:light}p2re-trace{height:auto}}\n"
 )
 DARKER_PX = 8000
 """How much higher than what is seen of it a frame is that shall be dark."""
