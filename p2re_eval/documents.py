@@ -10,12 +10,10 @@ levels of nesting.
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +29,11 @@ from p2re_eval.errors import (
     WrongType,
 )
 from p2re_eval.explain import Step, did_you_mean, explanations, syntax_sentence, type_mistake
+from p2re_eval.garbage import collector_paused
 from p2re_eval.records import JSON, Place
 
 __all__ = [
     "Document",
-    "collector_paused",
     "did_you_mean",
     "read_document",
     "read_text",
@@ -59,18 +57,6 @@ _MOST_NODES = 1_000_000
 _MOST_LEVELS = 100
 _MOST_DIGITS = 300
 _FLATTEN = f"nested deeper than {_MOST_LEVELS} levels; flatten it"
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """The garbage collector off for a while: parsing makes many objects and no garbage."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class Document:

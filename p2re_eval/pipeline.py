@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 
 from p2re_eval.clock import SystemClock, new_trace_id
-from p2re_eval.documents import collector_paused
 from p2re_eval.engine.budget import Budget, BudgetSettings, open_budget
 from p2re_eval.engine.calls import Caller, Providers
 from p2re_eval.engine.loop import EngineLoop
@@ -22,6 +21,7 @@ from p2re_eval.engine.retry import RetryPolicy
 from p2re_eval.engine.runs import Answered, Run, Runner, Tape, call_span
 from p2re_eval.engine.vectors import begun_vectors, recorded_vectors
 from p2re_eval.errors import DecidedEarly, NotRun, OverBudget, ProviderError, ScorerError
+from p2re_eval.garbage import collector_paused
 from p2re_eval.interfaces import Clock
 from p2re_eval.planning import Overrides, PlannedRun, Planner, SuitePlan
 from p2re_eval.planning.stopping import EarlyStops

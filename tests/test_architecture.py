@@ -23,6 +23,7 @@ LAYERS = [
         "hookspecs",
         "documents",
         "explain",
+        "garbage",
         "clock",
         "git",
         "quantities",

@@ -13,7 +13,7 @@ from p2re_eval.compare.deltas import Asked, deltas_of
 from p2re_eval.compare.flips import flips_of
 from p2re_eval.compare.pairing import Pair, Pairing, by_case, listed, pair_up
 from p2re_eval.compare.sample import Sample, sample_of
-from p2re_eval.documents import collector_paused
+from p2re_eval.garbage import collector_paused
 from p2re_eval.quantities import count_text
 from p2re_eval.records import (
     Comparison,

@@ -2,71 +2,33 @@
 
 from __future__ import annotations
 
-from p2re_eval.errors import TruncatedResponse
 from p2re_eval.providers.chat_answer import (
     argument_text,
     joined_text,
-    mended,
     no_choices,
-    raise_carried_error,
     read_completion,
     reasoning_of,
 )
+from p2re_eval.providers.choice_stream import ChoiceStream
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import JSON, Completion
 
 
-class ChatStream:
-    """Chunks in, the same Completion out as if the service had not streamed.
-
-    ``ended`` is true once the service has said how the answer finished, or ``[DONE]``.
-    """
+class ChatStream(ChoiceStream):
+    """Text, reasoning, refusal and calls of tools, each in pieces."""
 
     def __init__(self, call: Call) -> None:
-        self._call = call
-        self._text: list[str] = []
+        super().__init__(call)
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._calls: list[dict[str, JSON]] = []
-        self._top: dict[str, JSON] = {}
-        self._finish: JSON = None
-        self._answered = False
-        self.ended = False
-
-    @property
-    def text(self) -> str:
-        """The text that has arrived so far."""
-        return mended("".join(self._text))
 
     @property
     def begun(self) -> bool:
         """Whether the first token, of whatever sort, has arrived."""
         return bool(self._text or self._reasoning or self._refusal or self._calls)
 
-    def done(self) -> None:
-        """The service closed the stream by its own word."""
-        self.ended = True
-
-    def add(self, chunk: JSON) -> str:
-        """Take one chunk; return the text it brings. Raises the error that it carries."""
-        raise_carried_error(self._call, chunk)
-        if not isinstance(chunk, dict):
-            return ""
-        self._top.update((k, v) for k, v in chunk.items() if k != "choices" and v not in (None, ""))
-        choices = chunk.get("choices")
-        for choice in choices if isinstance(choices, list) else []:
-            if isinstance(choice, dict) and choice.get("index") in (0, None):
-                return self._add_choice(choice)
-        return ""
-
-    def completion(self) -> Completion:
-        """What has arrived, as one answer.
-
-        Raises TruncatedResponse when the stream stopped before it was finished, MalformedResponse
-        when it was finished but empty.
-        """
-        if not self.ended:
-            raise self.truncated()
+    def _whole(self) -> Completion:
         if not self._answered:
             raise no_choices(self._call)
         message: dict[str, JSON] = {"role": "assistant", "content": self.text}
@@ -80,21 +42,7 @@ class ChatStream:
         whole = {**self._top, "object": "chat.completion", "choices": [choice]}
         return read_completion(self._call, whole)
 
-    def truncated(self) -> TruncatedResponse:
-        """The fault of a stream that stopped here, with what had arrived."""
-        error = self._call.fault(
-            TruncatedResponse, f"{self._call.host} ended the stream before the answer; try again"
-        )
-        assert isinstance(error, TruncatedResponse)
-        error.partial = self.text or None
-        return error
-
-    def _add_choice(self, choice: dict[str, JSON]) -> str:
-        raise_carried_error(self._call, choice)
-        self._answered = True
-        if choice.get("finish_reason") not in (None, ""):
-            self._finish = choice["finish_reason"]
-            self.ended = True
+    def _piece(self, choice: dict[str, JSON]) -> str:
         delta = choice.get("delta") or choice.get("message")
         if not isinstance(delta, dict):
             return ""
@@ -109,10 +57,7 @@ class ChatStream:
         legacy = delta.get("function_call")
         if isinstance(legacy, dict) and any(legacy.values()):
             self._add_call({"index": 0, "function": legacy})
-        text = _piece(delta, "content")
-        if text:
-            self._text.append(text)
-        return text
+        return _piece(delta, "content")
 
     def _add_call(self, piece: dict[str, JSON]) -> None:
         function = piece.get("function")

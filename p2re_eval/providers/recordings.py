@@ -16,7 +16,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from p2re_eval.documents import collector_paused
 from p2re_eval.errors import (
     DefinitionError,
     DuplicateKey,
@@ -25,6 +24,7 @@ from p2re_eval.errors import (
     SyntaxMistake,
     WrongType,
 )
+from p2re_eval.garbage import collector_paused
 from p2re_eval.providers.nearest import nearest_of
 from p2re_eval.records import JSON, Completion, RenderedPrompt, Trace
 

@@ -5,13 +5,14 @@ Source: https://platform.openai.com/docs/api-reference/completions
 
 from __future__ import annotations
 
-from p2re_eval.errors import MalformedResponse, ProviderError, TruncatedResponse
+from p2re_eval.errors import MalformedResponse, ProviderError
 from p2re_eval.providers.chat_answer import (
     finish_reason,
     mended,
     raise_carried_error,
     read_usage,
 )
+from p2re_eval.providers.choice_stream import ChoiceStream
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import JSON, Completion, RenderedPrompt
 
@@ -74,73 +75,18 @@ def read_text(call: Call, payload: JSON) -> Completion:
     )
 
 
-class TextStream:
-    """Chunks in, the same Completion out as if the service had not streamed.
+class TextStream(ChoiceStream):
+    """The text in pieces."""
 
-    ``ended`` is true once the service has said how the answer finished, or ``[DONE]``.
-    """
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._text: list[str] = []
-        self._top: dict[str, JSON] = {}
-        self._finish: JSON = None
-        self._answered = False
-        self.ended = False
-
-    @property
-    def text(self) -> str:
-        """The text that has arrived so far."""
-        return mended("".join(self._text))
-
-    @property
-    def begun(self) -> bool:
-        """Whether the first token has arrived."""
-        return bool(self._text)
-
-    def done(self) -> None:
-        """The service closed the stream by its own word."""
-        self.ended = True
-
-    def add(self, chunk: JSON) -> str:
-        """Take one chunk; return the text it brings. Raises the error that it carries."""
-        raise_carried_error(self._call, chunk)
-        if not isinstance(chunk, dict):
-            return ""
-        self._top.update((k, v) for k, v in chunk.items() if k != "choices" and v not in (None, ""))
-        choices = chunk.get("choices")
-        for choice in choices if isinstance(choices, list) else []:
-            if isinstance(choice, dict) and choice.get("index") in (0, None):
-                return self._add_choice(choice)
-        return ""
-
-    def completion(self) -> Completion:
-        """What has arrived, as one answer.
-
-        Raises TruncatedResponse when the stream stopped before it was finished, MalformedResponse
-        when it was finished but empty.
-        """
-        if not self.ended:
-            what = f"{self._call.host} ended the stream before the answer; try again"
-            error = self._call.fault(TruncatedResponse, what)
-            error.partial = self.text or None
-            raise error
+    def _whole(self) -> Completion:
         if not self._answered:
             raise _no_choices(self._call)
         choice = {"index": 0, "text": self.text, "finish_reason": self._finish}
         return read_text(self._call, {**self._top, "choices": [choice]})
 
-    def _add_choice(self, choice: dict[str, JSON]) -> str:
-        raise_carried_error(self._call, choice)
-        self._answered = True
-        if choice.get("finish_reason") not in (None, ""):
-            self._finish = choice["finish_reason"]
-            self.ended = True
+    def _piece(self, choice: dict[str, JSON]) -> str:
         piece = choice.get("text")
-        if not isinstance(piece, str) or not piece:
-            return ""
-        self._text.append(piece)
-        return piece
+        return piece if isinstance(piece, str) else ""
 
 
 def _no_choices(call: Call) -> ProviderError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import chain
 
+from p2re_eval.garbage import collector_paused
 from p2re_eval.store import online_queries, result_writes, span_writes, trace_writes
 from p2re_eval.store.jobs import (
     BeginTrace,
@@ -26,7 +27,7 @@ from p2re_eval.store.transaction import Transaction
 
 def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
     """Write and commit; on any error nothing is written. Raises sqlite3.Error and the jobs' own."""
-    with transaction.open():
+    with collector_paused(), transaction.open():
         _look_up(transaction, jobs)
         for job in jobs:
             apply_one(transaction, job)

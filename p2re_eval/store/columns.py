@@ -44,7 +44,7 @@ class Statements:
 
     def __init__(self, table: str, names: str) -> None:
         self.table = table
-        self._names = columns(names)
+        self.names = columns(names)
         self._made: dict[tuple[_Shape, int], str] = {}
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
@@ -59,7 +59,7 @@ class Statements:
         raise NotImplementedError
 
     def _there(self, shape: _Shape) -> list[str]:
-        return [name for name, lacks in zip(self._names, shape, strict=False) if not lacks]
+        return [name for name, lacks in zip(self.names, shape, strict=False) if not lacks]
 
 
 class Insert(Statements):
@@ -79,7 +79,7 @@ class Update(Statements):
     def _sql(self, shape: _Shape, rows: int) -> str:
         there = self._there(shape)
         news = [f"{name} = v.column{place}" for place, name in enumerate(there, start=1)]
-        nulls = [f"{name} = NULL" for name in self._names if name not in there]
+        nulls = [f"{name} = NULL" for name in self.names if name not in there]
         marks = f"({', '.join('?' * (len(there) + 1))})"
         return (
             f"UPDATE {self.table} SET {', '.join([*news, *nulls])} "  # noqa: S608 - our own names

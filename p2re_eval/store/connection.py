@@ -83,6 +83,7 @@ def _connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection
         cached_statements=512,
     )
     connection.create_function("message_text", 1, message_text, deterministic=True)
+    connection.create_function("indexed_text", 2, lambda _, body: message_text(body))
     connection.create_function("histogram_add", 2, add_histograms, deterministic=True)
     # typeshed knows steps of one whole number only
     connection.create_aggregate("latency_histogram", 2, LatencyHistogram)  # type: ignore[arg-type]

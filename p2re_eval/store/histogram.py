@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import struct
 from bisect import bisect_right
+from functools import cache
 from itertools import accumulate
 
 GROWTH = 1.04
@@ -38,14 +39,14 @@ def number_of(column: bytes | None) -> int:
     return int.from_bytes(column[2:], "little", signed=True) << (_LANE * first)
 
 
-def column_of(histogram: int) -> bytes | None:
-    """The histogram as a column holds it; None for an empty one."""
+def column_of(histogram: int, before: int = 0) -> bytes | None:
+    """The histogram as a column holds it, with so many empty buckets before it; None for an empty
+    one."""
     if histogram == 0:
         return None
-    first = ((histogram & -histogram).bit_length() - 1) // _LANE
-    kept = histogram >> (_LANE * first)
+    first, kept = _shifted(histogram)
     size = kept.bit_length() // 8 + 1
-    return first.to_bytes(2, "little") + kept.to_bytes(size, "little", signed=True)
+    return (before + first).to_bytes(2, "little") + kept.to_bytes(size, "little", signed=True)
 
 
 def counts_of(histogram: int) -> dict[int, int]:
@@ -58,11 +59,23 @@ def percentiles_of(histogram: int, *shares: float) -> tuple[int | None, ...]:
 
     Off by at most 2 % from the value of that rank.
     """
-    reached = list(accumulate(_lanes(histogram)))
+    first, kept = _shifted(histogram)
+    reached = list(accumulate(_lanes(kept)))
     if not reached:
         return (None,) * len(shares)
     ranks = [share * (reached[-1] - 1) for share in shares]
-    return tuple(round(middle_of(bisect_right(reached, rank))) for rank in ranks)
+    return tuple(_rounded_middle(first + bisect_right(reached, rank)) for rank in ranks)
+
+
+@cache
+def _rounded_middle(bucket: int) -> int:
+    return round(middle_of(bucket))
+
+
+def _shifted(histogram: int) -> tuple[int, int]:
+    """The first bucket that has any, and the histogram from there on."""
+    first = max(0, (histogram & -histogram).bit_length() - 1) // _LANE
+    return first, histogram >> (_LANE * first)
 
 
 def _lanes(histogram: int) -> tuple[int, ...]:
@@ -100,18 +113,21 @@ class HistogramSum:
     """The SQL aggregate ``histogram_sum(column)``."""
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, int] = {}
+        self._columns: list[bytes] = []
 
     def step(self, column: bytes | None) -> None:
-        """One row; those that begin with the same bucket are added as short numbers."""
+        """One row."""
         if column:
-            first = column[:2]
-            number = int.from_bytes(column[2:], "little", signed=True)
-            self._kept[first] = self._kept.get(first, 0) + number
+            self._columns.append(column)
 
     def finalize(self) -> bytes | None:
-        """The column."""
-        parts = self._kept.items()
-        return column_of(
-            sum(number << (_LANE * int.from_bytes(first, "little")) for first, number in parts)
-        )
+        """The column; added as the short numbers that columns hold, not as whole histograms."""
+        if not self._columns:
+            return None
+        firsts = [column[0] | column[1] << 8 for column in self._columns]
+        lowest = min(firsts)
+        total = 0
+        for first, column in zip(firsts, self._columns, strict=True):
+            number = int.from_bytes(column[2:], "little", signed=True)
+            total += number << (_LANE * (first - lowest))
+        return column_of(total, lowest)

@@ -28,13 +28,15 @@ def digest(content: bytes) -> bytes:
 
 
 class Text:
-    """A text as it is stored, and the digest that names it."""
+    """A text as it is stored, and the digest that names it. ``said`` is what full-text search
+    reads of it, where that is known: what :func:`message_text` would find."""
 
-    __slots__ = ("content", "name")
+    __slots__ = ("content", "name", "said")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, said: str | None = None) -> None:
         self.content = text.encode()
         self.name = digest(self.content)
+        self.said = said
 
 
 def squeezed(content: bytes, *, known: bytes = b"") -> bytes:

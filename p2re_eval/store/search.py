@@ -15,6 +15,15 @@ _MOVE = (
     "INSERT INTO sync_state(target, stream, watermark) VALUES ('search', 'responses', ?) "
     "ON CONFLICT DO UPDATE SET watermark = excluded.watermark"
 )
+_INDEX = """
+INSERT INTO search(rowid, prompt, response)
+SELECT r.trace,
+  (SELECT group_concat(indexed_text(b.id, b.body), char(10))
+     FROM messages m JOIN blobs b ON b.id = m.blob WHERE m.prompt = t.prompt),
+  (SELECT indexed_text(b.id, b.body) FROM blobs b WHERE b.id = r.message)
+FROM responses r JOIN traces t ON t.id = r.trace WHERE r.id > ? AND r.id <= ? AND r.span IS NULL
+"""
+"""The texts of the view ``search_texts``, most of which were written a moment ago."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 
@@ -27,9 +36,7 @@ def watermark(connection: sqlite3.Connection) -> int:
 def index(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Index the texts of the responses after ``first`` up to ``last``, and move the watermark."""
     connection.execute(
-        "INSERT INTO search(rowid, prompt, response) SELECT s.id, s.prompt, s.response "
-        "FROM responses r JOIN search_texts s ON s.id = r.trace "
-        "WHERE r.id > ? AND r.id <= ? AND r.span IS NULL",
+        _INDEX,
         (first, last),
     )
     connection.execute(_MOVE, (last,))

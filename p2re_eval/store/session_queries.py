@@ -36,15 +36,18 @@ class TurnPlace(Record):
     start_ns: int
 
 
+_IN_TIME = "traces INDEXED BY traces_of_session_in_time"
 _TOTALS = (
-    "SELECT s.id, s.session_id, s.name, s.user, s.started_ns, max(t.start_ns) AS last_ns, "
-    "count(t.id) AS traces, coalesce(sum(t.status IN ('ERROR', 'ABANDONED')), 0) AS errors, "
-    "sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens, "
-    "sum(t.cost_usd) AS cost_usd, "
-    "coalesce(sum(t.id IS NOT NULL AND t.cost_usd IS NULL), 0) AS unpriced, "
-    "(SELECT input_preview FROM traces WHERE session_id = s.session_id "
-    "ORDER BY start_ns, id LIMIT 1) AS first_input "
-    "FROM sessions s LEFT JOIN traces t ON t.session_id = s.session_id "
+    "SELECT s.id, s.session_id, s.name, s.user, s.started_ns, "  # noqa: S608 - our own SQL
+    f"(SELECT max(start_ns) FROM {_IN_TIME} WHERE session_id = s.session_id) AS last_ns, "
+    "coalesce(t.traces, 0) AS traces, coalesce(t.errors, 0) AS errors, "
+    "CASE WHEN t.with_input THEN t.input_tokens END AS input_tokens, "
+    "CASE WHEN t.with_output THEN t.output_tokens END AS output_tokens, "
+    "CASE WHEN t.priced THEN t.cost_usd END AS cost_usd, "
+    "coalesce(t.traces - t.priced, 0) AS unpriced, "
+    f"(SELECT input_preview FROM {_IN_TIME} "
+    "WHERE session_id = s.session_id ORDER BY start_ns, id LIMIT 1) AS first_input "
+    "FROM sessions s LEFT JOIN session_totals t ON t.session_id = s.session_id "
 )
 
 
@@ -56,10 +59,8 @@ def list_sessions(
     user: str | None = None,
 ) -> list[SessionRow]:
     """The newest sessions first, below the id ``before``."""
-    # The page is chosen first: totals are added up for its sessions only.
     rows = connection.execute(
-        f"{_TOTALS} WHERE s.id IN (SELECT id FROM sessions WHERE id < ? "  # noqa: S608 - our own SQL
-        "AND (? IS NULL OR user = ?) ORDER BY id DESC LIMIT ?) GROUP BY s.id ORDER BY s.id DESC",
+        f"{_TOTALS} WHERE s.id < ? AND (? IS NULL OR s.user = ?) ORDER BY s.id DESC LIMIT ?",
         (before or 1 << 62, user, user, limit),
     )
     return [SessionRow(**dict(row)) for row in rows]
@@ -80,7 +81,7 @@ def read_session(
         user=row["user"],
         metadata=json_of(row["metadata"], {}),
     )
-    totals = connection.execute(f"{_TOTALS} WHERE s.id = ? GROUP BY s.id", (row["id"],)).fetchone()
+    totals = connection.execute(f"{_TOTALS} WHERE s.id = ?", (row["id"],)).fetchone()
     return session, SessionRow(**dict(totals))
 
 
@@ -117,7 +118,7 @@ def turns(
 ) -> list[TurnPlace]:
     """The session's traces by (start, id), from after this one."""
     rows = connection.execute(
-        "SELECT id, trace_id, start_ns FROM traces WHERE session_id = ? "
+        f"SELECT id, trace_id, start_ns FROM {_IN_TIME} WHERE session_id = ? "  # noqa: S608
         "AND (start_ns, id) > (?, ?) ORDER BY start_ns, id LIMIT ?",
         (session_id, *(after or (-(1 << 62), 0)), limit),
     )
@@ -127,7 +128,7 @@ def turns(
 def turn_before(connection: sqlite3.Connection, session_id: str, at: TurnPlace) -> str | None:
     """The trace of the turn before this one."""
     found = connection.execute(
-        "SELECT trace_id FROM traces WHERE session_id = ? AND (start_ns, id) < (?, ?) "
+        f"SELECT trace_id FROM {_IN_TIME} WHERE session_id = ? AND (start_ns, id) < (?, ?) "  # noqa: S608
         "ORDER BY start_ns DESC, id DESC LIMIT 1",
         (session_id, at.start_ns, at.id),
     ).fetchone()

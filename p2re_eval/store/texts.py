@@ -57,6 +57,7 @@ def keep_text(transaction: Transaction, text: Text) -> int:
     if row is None:
         row = blobs[text.name] = transaction.new_id("blobs")
         transaction.add(_INSERT_BLOB, (row, text.name, packed(text.content)))
+        transaction.memory.heard(row, text.said)
     return row
 
 

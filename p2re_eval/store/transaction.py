@@ -15,10 +15,15 @@ from typing import TypeAlias, TypeVar
 
 from p2re_eval.store.columns import Insert, Update, columns
 from p2re_eval.store.contents import Contents
+from p2re_eval.store.payloads import message_text
 from p2re_eval.store.redaction import WRITES_ONLY, Redaction
 
 REMEMBERED = 8192
 """Texts, prompts and sessions each; some 150 bytes a piece."""
+HEARD = 4096
+"""Messages that are remembered for the index ..."""
+LONGEST_HEARD = 2_000
+"""... of at most so many characters."""
 _ORDER = columns(
     "blobs prompts messages sessions traces trace_sessions spans responses metrics exposures "
     "results assignments evaluations"
@@ -40,6 +45,7 @@ _FIND_JUDGEMENT = (
 
 _Row: TypeAlias = tuple[object, ...]
 _Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 Judgement: TypeAlias = tuple[str, str, str, str]
 """Whose judgement it is: trace, name, identifier, and the experiment or ''."""
 
@@ -77,6 +83,22 @@ class Memory:
         self.prompts: dict[bytes, int] = {}
         self.sessions: dict[str, int] = {}
         self.said: dict[tuple[str, ...], int] = {}
+        self._texts: dict[int, str | None] = {}
+
+    def heard(self, blob: int, text: str | None) -> None:
+        """What a message says, which the full-text index soon asks for."""
+        if text is not None and len(text) <= LONGEST_HEARD:
+            self._texts[blob] = text
+
+    def message_text(self, blob: int, body: str | bytes | None) -> str | None:
+        """What full-text search reads of a message, which need not be unpacked where it has been
+        heard; SQL calls it ``indexed_text``."""
+        try:
+            return self._texts[blob]
+        except KeyError:
+            text = message_text(body)
+            self.heard(blob, text)
+            return text
 
     def look(self, connection: sqlite3.Connection) -> None:
         """Forget what may no longer be so; asked inside a transaction that may write."""
@@ -88,12 +110,13 @@ class Memory:
         _shorten(self.prompts)
         _shorten(self.sessions)
         _shorten(self.said)
+        _shorten(self._texts, HEARD)
 
 
-def _shorten(known: dict[_Key, int]) -> None:
+def _shorten(known: dict[_Key, _Value], most: int = REMEMBERED) -> None:
     """Let go of those that were noted first; only between transactions, as what is added and not
     yet written is known nowhere else."""
-    for key in list(islice(known, max(0, len(known) - REMEMBERED))):
+    for key in list(islice(known, max(0, len(known) - most))):
         del known[key]
 
 

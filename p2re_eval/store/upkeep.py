@@ -7,8 +7,12 @@ the last evaluation that is counted.
 from __future__ import annotations
 
 import sqlite3
+from typing import TYPE_CHECKING
 
 from p2re_eval.store import rollups, search
+
+if TYPE_CHECKING:
+    from p2re_eval.store.transaction import Memory
 
 _JUDGED = "SELECT watermark FROM sync_state WHERE target = 'rollups' AND stream = 'evaluations'"
 _MOVE_JUDGED = (
@@ -23,13 +27,15 @@ def judged_watermark(connection: sqlite3.Connection) -> int:
     return 0 if found is None else int(found[0])
 
 
-def feed(connection: sqlite3.Connection, limit: int) -> bool:
+def feed(connection: sqlite3.Connection, limit: int, memory: Memory | None = None) -> bool:
     """Index and count the next ``limit`` responses, and count as many evaluations, in a transaction
-    of its own; False when none is left."""
+    of its own; False when none is left. ``memory`` is the connection's, where it has one."""
     if not is_behind(connection):
         return False
     connection.execute("BEGIN IMMEDIATE")
     try:
+        if memory is not None:
+            memory.look(connection)
         feed_batch(connection, limit)
         connection.execute("COMMIT")
     except BaseException:

@@ -28,11 +28,11 @@ BATCH_LIMIT = 1000
 """Jobs in a transaction: beyond that, other processes wait longer and nothing gets faster."""
 FEED_ROWS = 500
 """Texts indexed in a transaction: some 20 ms, the longest that a write waits for it."""
-FEED_BEHIND = 2000
-"""Runs not yet indexed and counted, by whatever process: statistics add them up one by one, some
-5 ms. Beyond that the index is fed as soon as nobody waits for a write ..."""
-FEED_FAR_BEHIND = 20_000
-"""... and beyond that between the writes that are waited for."""
+FEED_BEHIND = 500
+"""Runs not yet indexed and counted, by whatever process: statistics add them up one by one, a
+millisecond or two. Beyond that the index is fed as soon as nobody waits for a write ..."""
+FEED_FAR_BEHIND = 1000
+"""... and beyond that between the writes that are waited for, until it keeps up with them."""
 LOOK_AFTER_JOBS = 500
 IDLE_S = 0.25
 
@@ -62,6 +62,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._working = Working()
         self._memory = Memory()
+        connection.create_function("indexed_text", 2, self._memory.message_text)
         self._busy_timeout_ms = int(connection.execute("PRAGMA busy_timeout").fetchone()[0])
 
     def submit(self, job: Write) -> Future[None]:
@@ -264,7 +265,7 @@ class Writer:
         if not wanted:
             return
         try:
-            while upkeep.feed(self._connection, FEED_ROWS):
+            while upkeep.feed(self._connection, FEED_ROWS, self._memory):
                 pass
         except sqlite3.Error as error:
             for future in wanted:
@@ -274,10 +275,11 @@ class Writer:
             future.set_result(None)
 
     def _feed(self, *, idle: bool) -> None:
-        if not idle and not self._is_behind():
-            return
         try:
-            self._unfed = upkeep.feed(self._connection, FEED_ROWS)
+            if idle:
+                self._unfed = upkeep.feed(self._connection, FEED_ROWS, self._memory)
+            while not idle and self._is_behind():
+                self._unfed = upkeep.feed(self._connection, FEED_ROWS, self._memory)
         except sqlite3.Error:
             self._unfed = False  # the index waits for better times: the next write tries again
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 
-from p2re_eval.documents import collector_paused, did_you_mean, read_document, read_text
+from p2re_eval.documents import did_you_mean, read_document, read_text
 from p2re_eval.errors import (
     DefinitionErrors,
     MissingFile,
@@ -16,6 +16,7 @@ from p2re_eval.errors import (
     OutsideFolder,
     WrongType,
 )
+from p2re_eval.garbage import collector_paused
 from p2re_eval.records import JSON, Case, ModelSettings, Place, Quarantine, Suite
 from p2re_eval.suites.cases import CaseBuilder
 from p2re_eval.suites.datasets import DATASET_SUFFIXES, Dataset

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from p2re_eval.records import Message, ToolCall
 from p2re_eval.store import Store, open_store
@@ -110,3 +112,39 @@ def test_tool_calls_parts_and_damaged_texts() -> None:
     assert message_text("not json") is None
     assert message_text(b"not zlib") is None
     assert message_text(None) is None
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.text(), min_size=1, max_size=4), st.text())
+def test_the_index_says_what_the_tables_say_however_it_was_fed(
+    tmp_path_factory: pytest.TempPathFactory, records: Any, asked: list[str], answer: str
+) -> None:
+    """The writer hands over the texts that it has just written; they are those that the tables
+    give back, from which an entry is taken out again."""
+    database = tmp_path_factory.mktemp("index") / "p2re.db"
+    with open_store(database) as store:
+        prompt = records.prompt(*asked, "key sk-proj-0123456789abcdefghijkl")
+        for _ in range(2):
+            store.finish_trace(records.answered(records.trace(prompt=prompt), text=answer))
+        store.index_everything()
+    check_index(database)
+
+
+def test_the_index_forgets_a_text_that_another_process_has_replaced(
+    database: Path, records: Any
+) -> None:
+    """A row's number may come again for another text: what was remembered no longer holds."""
+    with open_store(database) as store:
+        store.finish_trace(records.answered(records.trace(), text="crimson")).result()
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute(
+                "UPDATE blobs SET body = replace(body, 'crimson', 'scarlet') "
+                "WHERE typeof(body) = 'text'"
+            )
+        store.index_everything()
+        assert (found(store, "crimson"), found(store, "scarlet")) == ([], [1])
+    check_index(database)

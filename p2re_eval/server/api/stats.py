@@ -11,7 +11,8 @@ from p2re_eval.records import Source
 from p2re_eval.server.api.parameters import Word
 from p2re_eval.server.backend import Reading, answer
 from p2re_eval.server.problems import RecordRoute
-from p2re_eval.store.stat_queries import Dimension, StatsQuery, StatsReport
+from p2re_eval.store.stat_queries import StatsQuery, StatsReport
+from p2re_eval.store.stat_windows import Dimension
 
 router = APIRouter(prefix="/stats", tags=["stats"], route_class=RecordRoute)
 _Time = Annotated[int | None, Query(ge=0, lt=1 << 62)]
