@@ -203,13 +203,6 @@ class GateItem(pytest.Item):
         return _where(self, self.gate.place, self.name)
 
 
-def nothing_runs(config: pytest.Config) -> bool:
-    """Whether pytest only looks: --collect-only, --setup-only, --setup-plan and --p2re-plan call no
-    model."""
-    looking = ("collectonly", "setuponly", "setupplan", "p2re_plan")
-    return any(config.getoption(name, False) for name in looking)
-
-
 def _session(item: pytest.Item) -> P2RESession:
     from p2re_eval.pytest_plugin import session_key
 

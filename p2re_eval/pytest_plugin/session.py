@@ -20,7 +20,7 @@ from p2re_eval.gates import Gate
 from p2re_eval.gates.verdicts import verdict_of
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
-from p2re_eval.pytest_plugin import distributed
+from p2re_eval.pytest_plugin import distributed, nothing_runs
 from p2re_eval.pytest_plugin.ahead import Ahead
 from p2re_eval.pytest_plugin.comparing import Comparing
 from p2re_eval.pytest_plugin.items import (
@@ -31,7 +31,6 @@ from p2re_eval.pytest_plugin.items import (
     Quarantined,
     SuiteFile,
     call_report,
-    nothing_runs,
 )
 from p2re_eval.pytest_plugin.narrowing import Narrowing
 from p2re_eval.pytest_plugin.options import dollars
