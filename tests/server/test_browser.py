@@ -438,3 +438,34 @@ def test_every_section_is_two_keys_away(world: Any, tab: Any) -> None:
         page.keyboard.press("g")
         page.keyboard.press(key)
         page.wait_for_url(f"**/{name.lower()}*")
+
+
+def test_a_keyboard_keeps_its_place_when_something_was_chosen(world: Any, tab: Any) -> None:
+    """The filter or the tab that was used has the focus still, and arrows walk along tabs."""
+    page = tab(world).open("/traces", "a.tr")
+    page.get_by_label("Status").focus()
+    page.get_by_label("Status").select_option("ERROR")
+    shows(page.locator("a.tr"), 1)
+    page.locator("select[aria-label=Status].set:focus").wait_for()
+    page.goto(f"{world.origin}/prompts/route")
+    page.get_by_role("tab", name="Text").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("ins")
+    page.get_by_role("tab", name="Changes", selected=True).and_(page.locator(":focus")).wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.get_by_role("tab", name="Try it").and_(page.locator(":focus")).wait_for()
+
+
+def test_a_prompt_is_tried_without_leaving_its_fields(world: Any, tab: Any) -> None:
+    """Ctrl+Enter runs; without a model a sentence says what to do."""
+    page = tab(world).open("/prompts/route?tab=try&version=file", "textarea")
+    box = page.get_by_role("checkbox", name="scripted/router")
+    box.uncheck()
+    page.get_by_label("ticket").fill("Hello")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("choose a model; those that a prompt").wait_for()
+    box.check()
+    page.get_by_label("ticket").press("Control+Enter")
+    page.get_by_role("link", name="Open trace").wait_for()

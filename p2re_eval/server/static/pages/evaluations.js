@@ -6,24 +6,25 @@ import { agreement } from "./agreement.js";
 import { conversation } from "../viewer/chat.js";
 import { ago, count, plural, score, verdict } from "../viewer/format.js";
 import { fill, h } from "../viewer/dom.js";
-import { chip, empty, more, pageHead, problem, table } from "../ui.js";
+import { chip, empty, more, pageHead, problem, table, tabs } from "../ui.js";
 
 const TABS = { queue: "Label", list: "Newest", agreement: "Agreement" };
 
 export async function show(main, { query, app }) {
   const state = { tab: TABS[query.tab] ? query.tab : app.health?.read_only ? "list" : "queue", name: query.name ?? localStorage.getItem("p2re.label") ?? "feedback", prompt: query.prompt ?? "", kind: query.kind ?? "", judge: query.judge ?? "", people: query.people ?? "" };
-  const page = h("div", { class: "page" }), tabs = h("div", { class: "flow", role: "tablist", "aria-label": "Views" });
+  const page = h("div", { class: "page" }), views = h("div", { class: "flow", role: "tablist", "aria-label": "Views" });
   const draw = async () => {
     setQuery(state);
     app.keys = new Map();
-    fill(tabs, Object.entries(TABS).filter(([tab]) => tab !== "queue" || !app.health?.read_only).map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === state.tab), onclick: () => { state.tab = tab; draw(); } }, label)));
+    const { queue: labelling, ...reading } = TABS;
+    fill(views, tabs(app.health?.read_only ? reading : { queue: labelling, ...reading }, state.tab, (tab) => { state.tab = tab; draw(); }));
     try {
       await { queue, list, agreement }[state.tab](page, state, app, draw);
     } catch (error) {
       fill(page, problem(error));
     }
   };
-  fill(main, pageHead("Evaluations", { end: [tabs] }), page);
+  fill(main, pageHead("Evaluations", { end: [views] }), page);
   await draw();
 }
 
