@@ -49,11 +49,6 @@ def column_of(histogram: int, before: int = 0) -> bytes | None:
     return (before + first).to_bytes(2, "little") + kept.to_bytes(size, "little", signed=True)
 
 
-def counts_of(histogram: int) -> dict[int, int]:
-    """Counts by bucket, the empty ones left out, in order."""
-    return {bucket: count for bucket, count in enumerate(_lanes(histogram)) if count}
-
-
 def percentiles_of(histogram: int, *shares: float) -> tuple[int | None, ...]:
     """The durations in ns below which these shares (0 to 1) lie; None of an empty histogram.
 
@@ -97,16 +92,22 @@ class LatencyHistogram:
     """The SQL aggregate ``latency_histogram(duration_ns, sign)``."""
 
     def __init__(self) -> None:
-        self._number = 0
+        self._counts: dict[int, int] = {}
 
     def step(self, duration_ns: int | None, sign: int) -> None:
         """One row; unknown durations are not counted."""
         if duration_ns is not None:
-            self._number += sign << (_LANE * bucket_of(duration_ns))
+            bucket = bucket_of(duration_ns)
+            self._counts[bucket] = self._counts.get(bucket, 0) + sign
 
     def finalize(self) -> bytes | None:
         """The column."""
-        return column_of(self._number)
+        if not self._counts:
+            return None
+        lowest = min(self._counts)
+        counts = self._counts.items()
+        kept = sum(count << (_LANE * (bucket - lowest)) for bucket, count in counts)
+        return column_of(kept, lowest)
 
 
 class HistogramSum:
