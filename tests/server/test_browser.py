@@ -421,7 +421,7 @@ def test_an_outcome_of_live_traffic_leads_to_its_experiment(world: Any, tab: Any
 def test_two_experiments_are_compared_from_a_phone(world: Any, tab: Any) -> None:
     """The boxes to choose them by are there on small screens too."""
     page = tab(world, viewport={"width": 400, "height": 800}).open("/experiments", "tbody tr")
-    for box in page.get_by_role("checkbox").all():
+    for box in page.get_by_label("Choose nightly").all():
         box.check()
     page.get_by_role("button", name="Compare the two chosen").click()
     page.wait_for_url(f"**/experiments/{'1' * 32}/{'2' * 32}")
