@@ -412,6 +412,10 @@ def test_a_page_that_is_none_says_so(world: Any, tab: Any) -> None:
 def test_an_outcome_of_live_traffic_leads_to_its_experiment(world: Any, tab: Any) -> None:
     """It judges a unit and no trace: there is no trace's page to open."""
     page = tab(world).open("/evaluations?tab=list", "tbody tr")
+    page.get_by_label("Evaluation", exact=True).fill("solved")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**called=solved")
+    shows(page.locator("tbody tr"), 30)
     row = page.get_by_role("row").filter(has_text="outcome").first
     assert row.get_by_text("user-").is_visible()
     row.get_by_role("link").click()
