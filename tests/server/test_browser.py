@@ -412,6 +412,10 @@ def test_a_page_that_is_none_says_so(world: Any, tab: Any) -> None:
 def test_an_outcome_of_live_traffic_leads_to_its_experiment(world: Any, tab: Any) -> None:
     """It judges a unit and no trace: there is no trace's page to open."""
     page = tab(world).open("/evaluations?tab=list", "tbody tr")
+    page.get_by_label("Evaluation", exact=True).fill("solved")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**called=solved")
+    shows(page.locator("tbody tr"), 30)
     row = page.get_by_role("row").filter(has_text="outcome").first
     assert row.get_by_text("user-").is_visible()
     row.get_by_role("link").click()
@@ -421,7 +425,7 @@ def test_an_outcome_of_live_traffic_leads_to_its_experiment(world: Any, tab: Any
 def test_two_experiments_are_compared_from_a_phone(world: Any, tab: Any) -> None:
     """The boxes to choose them by are there on small screens too."""
     page = tab(world, viewport={"width": 400, "height": 800}).open("/experiments", "tbody tr")
-    for box in page.get_by_role("checkbox").all():
+    for box in page.get_by_label("Choose nightly").all():
         box.check()
     page.get_by_role("button", name="Compare the two chosen").click()
     page.wait_for_url(f"**/experiments/{'1' * 32}/{'2' * 32}")
@@ -438,3 +442,34 @@ def test_every_section_is_two_keys_away(world: Any, tab: Any) -> None:
         page.keyboard.press("g")
         page.keyboard.press(key)
         page.wait_for_url(f"**/{name.lower()}*")
+
+
+def test_a_keyboard_keeps_its_place_when_something_was_chosen(world: Any, tab: Any) -> None:
+    """The filter or the tab that was used has the focus still, and arrows walk along tabs."""
+    page = tab(world).open("/traces", "a.tr")
+    page.get_by_label("Status").focus()
+    page.get_by_label("Status").select_option("ERROR")
+    shows(page.locator("a.tr"), 1)
+    page.locator("select[aria-label=Status].set:focus").wait_for()
+    page.goto(f"{world.origin}/prompts/route")
+    page.get_by_role("tab", name="Text").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("ins")
+    page.get_by_role("tab", name="Changes", selected=True).and_(page.locator(":focus")).wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.get_by_role("tab", name="Try it").and_(page.locator(":focus")).wait_for()
+
+
+def test_a_prompt_is_tried_without_leaving_its_fields(world: Any, tab: Any) -> None:
+    """Ctrl+Enter runs; without a model a sentence says what to do."""
+    page = tab(world).open("/prompts/route?tab=try&version=file", "textarea")
+    box = page.get_by_role("checkbox", name="scripted/router")
+    box.uncheck()
+    page.get_by_label("ticket").fill("Hello")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("choose a model; those that a prompt").wait_for()
+    box.check()
+    page.get_by_label("ticket").press("Control+Enter")
+    page.get_by_role("link", name="Open trace").wait_for()

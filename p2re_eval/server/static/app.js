@@ -104,7 +104,7 @@ function followLinks(event) {
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target) return;
   if (link.origin !== location.origin || link.pathname.startsWith("/api/") || link.getAttribute("href").startsWith("#")) return;
   event.preventDefault();
-  go(link.pathname + link.search).then(() => { if (link.closest?.("nav")) main.focus({ preventScroll: true }); });
+  go(link.pathname + link.search).then(() => { if (link.closest?.("nav") || document.activeElement === document.body) main.focus({ preventScroll: true }); });
 }
 
 let waiting = null;

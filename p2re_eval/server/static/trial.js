@@ -31,13 +31,14 @@ export async function trial(name, template, version, health) {
   });
   const ask = () => run(async () => {
     const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
+    if (!chosen.length) throw new Error("choose a model; those that a prompt or a suite of this project names are here");
     const { trace_ids: ids } = await post(`/prompts/${part(name)}/try`, { inputs: inputs(), version, models: chosen });
     const traces = await Promise.all(ids.map((id) => get(`/traces/${id}`)));
     fill(out, ...traces.map(({ trace }) => answered(name, trace, inputs(), health)));
   });
-  return h("div", { class: "stack" }, ...[...fields.values()].map((one) => one.element),
+  return h("div", { class: "stack", onkeydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask(); } }, ...[...fields.values()].map((one) => one.element),
     models.length ? h("fieldset", { class: "box flow" }, h("legend", { class: "soft" }, "Models"), ...models.map((model, at) => h("label", { class: "flow" }, boxes[at], model))) : h("p", { class: "note" }, "No prompt or suite of this project names a model."),
-    h("div", { class: "flow" }, h("button", { type: "button", class: "main", onclick: ask, disabled: !models.length }, "Run"), button("Show what would be sent", preview), said), out);
+    h("div", { class: "flow" }, h("button", { type: "button", class: "main", title: "Ctrl+Enter", onclick: ask }, "Run"), button("Show what would be sent", preview), said), out);
 }
 
 function field(name, schema) {

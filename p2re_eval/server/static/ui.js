@@ -41,6 +41,17 @@ export function table(columns, rows, { href = null, caption = null, current = nu
     h("tbody", { role: "rowgroup" }, ...body)));
 }
 
+/** Buttons of which one is chosen; arrow keys walk along them. `choose(id)` hears which. */
+export function tabs(labels, chosen, choose) {
+  const step = (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key], all = [...event.currentTarget.parentElement.children];
+    if (!by) return;
+    event.preventDefault();
+    all.at((all.indexOf(event.currentTarget) + by) % all.length).focus();
+  };
+  return Object.entries(labels).map(([id, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(id === chosen), onclick: () => choose(id), onkeydown: step }, label));
+}
+
 export function chip(text, tone = "") {
   return h("span", { class: `chip ${tone}` }, text);
 }

@@ -51,8 +51,15 @@ export function iconButton(label, name, onclick, more = {}) {
   return h("button", { type: "button", class: "quiet bare", "aria-label": label, title: label, onclick, ...more }, icon(name));
 }
 
-/** Put `children` in the place of everything inside `element`. */
+/** Put `children` in the place of everything inside `element`. Who had the focus on a button or a
+ * choice that is there again, by its name, still has it: a keyboard does not lose its place. */
 export function fill(element, ...children) {
+  const held = element.getRootNode().activeElement, kept = held && element.contains(held) && /^(BUTTON|SELECT)$/.test(held.tagName) ? named(held) : null;
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  if (kept) [...element.querySelectorAll(held.tagName)].find((one) => named(one) === kept)?.focus({ preventScroll: true });
   return element;
+}
+
+function named(control) {
+  return control.getAttribute("aria-label") ?? control.textContent;
 }

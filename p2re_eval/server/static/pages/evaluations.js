@@ -6,24 +6,25 @@ import { agreement } from "./agreement.js";
 import { conversation } from "../viewer/chat.js";
 import { ago, count, plural, score, verdict } from "../viewer/format.js";
 import { fill, h } from "../viewer/dom.js";
-import { chip, empty, more, pageHead, problem, table } from "../ui.js";
+import { chip, empty, more, pageHead, problem, table, tabs } from "../ui.js";
 
 const TABS = { queue: "Label", list: "Newest", agreement: "Agreement" };
 
 export async function show(main, { query, app }) {
-  const state = { tab: TABS[query.tab] ? query.tab : app.health?.read_only ? "list" : "queue", name: query.name ?? localStorage.getItem("p2re.label") ?? "feedback", prompt: query.prompt ?? "", kind: query.kind ?? "", judge: query.judge ?? "", people: query.people ?? "" };
-  const page = h("div", { class: "page" }), tabs = h("div", { class: "flow", role: "tablist", "aria-label": "Views" });
+  const state = { tab: TABS[query.tab] ? query.tab : app.health?.read_only ? "list" : "queue", name: query.name ?? localStorage.getItem("p2re.label") ?? "feedback", prompt: query.prompt ?? "", kind: query.kind ?? "", called: query.called ?? "", judge: query.judge ?? "", people: query.people ?? "" };
+  const page = h("div", { class: "page" }), views = h("div", { class: "flow", role: "tablist", "aria-label": "Views" });
   const draw = async () => {
     setQuery(state);
     app.keys = new Map();
-    fill(tabs, Object.entries(TABS).filter(([tab]) => tab !== "queue" || !app.health?.read_only).map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === state.tab), onclick: () => { state.tab = tab; draw(); } }, label)));
+    const { queue: labelling, ...reading } = TABS;
+    fill(views, tabs(app.health?.read_only ? reading : { queue: labelling, ...reading }, state.tab, (tab) => { state.tab = tab; draw(); }));
     try {
       await { queue, list, agreement }[state.tab](page, state, app, draw);
     } catch (error) {
       fill(page, problem(error));
     }
   };
-  fill(main, pageHead("Evaluations", { end: [tabs] }), page);
+  fill(main, pageHead("Evaluations", { end: [views] }), page);
   await draw();
 }
 
@@ -98,17 +99,18 @@ function judged({ trace_id: id }) {
 async function list(page, state, app, redraw) {
   const kinds = h("select", { "aria-label": "Kind", onchange: (event) => { state.kind = event.target.value; redraw(); } }, ...[["", "Every kind"], ["CODE", "Code"], ["LLM", "Judges"], ["HUMAN", "People"]].map(([value, text]) => h("option", { value }, text)));
   kinds.value = state.kind;
+  const called = h("input", { type: "search", "aria-label": "Evaluation", placeholder: "Every evaluation", value: state.called, onchange: (event) => { state.called = event.target.value.trim(); redraw(); } });
   let rows = [], cursor = null;
   const place = h("div", {});
   const load = async () => {
-    const found = await get("/evaluations", { kind: state.kind, limit: 100, cursor });
+    const found = await get("/evaluations", { kind: state.kind, name: state.called, limit: 100, cursor });
     rows = [...rows, ...found.items];
     cursor = found.next_cursor;
     fill(place, rows.length ? table([["Evaluation", (one) => one.name], ["", (one) => { const { word, tone } = verdict(one); return chip(word, tone === "soft" ? "" : tone); }], ["Value", (one) => score(one.score?.value), { n: true }],
       ["By", (one) => (one.kind === "HUMAN" ? one.identifier : one.kind === "LLM" ? "judge" : one.scorer)], ["Why", (one) => h("span", { class: "soft" }, (one.score?.explanation ?? one.fault?.message ?? UNIT.exec(one.trace_id)?.[2] ?? "").slice(0, 200))], ["When", (one) => ago(one.created_ns), { n: true }]],
-    rows, { href: judged, caption: "Evaluations" }) : empty("Nothing was judged yet."), cursor && more(load));
+    rows, { href: judged, caption: "Evaluations" }) : empty(state.kind || state.called ? "Nothing of this kind or name." : "Nothing was judged yet.", state.called ? "A name is written whole, as in the first column." : ""), cursor && more(load));
     return cursor;
   };
-  fill(page, h("div", { class: "flow" }, kinds), place);
+  fill(page, h("div", { class: "flow" }, kinds, called), place);
   await load();
 }

@@ -6,7 +6,7 @@ import { bars } from "../chart.js";
 import { together, wordDiff } from "../viewer/diff.js";
 import { ago, count, duration, money, percent, plural } from "../viewer/format.js";
 import { button, fill, h } from "../viewer/dom.js";
-import { chip, pageHead, problem, table, toast } from "../ui.js";
+import { chip, pageHead, problem, table, tabs, toast } from "../ui.js";
 import { trial } from "../trial.js";
 
 const TABS = { text: "Text", diff: "Changes", metrics: "Metrics", log: "Git", try: "Try it" };
@@ -46,8 +46,8 @@ class PromptPage {
 
   async draw() {
     this._side();
-    const tabs = Object.entries(TABS).filter(([tab]) => tab !== "try" || (this.app.health?.project && !this.app.health.read_only));
-    fill(this.tabs, tabs.map(([tab, label]) => h("button", { type: "button", class: "quiet", role: "tab", "aria-selected": String(tab === this.tab), onclick: () => this.go({ tab }) }, label)));
+    const { try: trying, ...others } = TABS, may = this.app.health?.project && !this.app.health.read_only;
+    fill(this.tabs, tabs(may ? { ...others, try: trying } : others, this.tab, (tab) => this.go({ tab })));
     try {
       await this[`_${this.tab}`]();
     } catch (error) {

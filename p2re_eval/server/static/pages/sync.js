@@ -19,6 +19,6 @@ export async function show(main) {
     ["Failed", (row) => loud(row.failed), { n: true }],
   ], items, { caption: "Targets" })
     : empty("Nothing was ever synced.", "Keep a Phoenix server in step with ", code("p2re sync phoenix"), ", or send traces to a collector with ", code("p2re sync otlp"), "."),
-  failures.length ? h("ul", { class: "failures" }, failures.map((why) => h("li", {}, why))) : null);
+  failures.length ? h("section", {}, h("h2", {}, "What failed"), h("ul", { class: "failures stack" }, failures.map((why) => h("li", {}, why)))) : null);
   fill(main, pageHead("Sync"), page);
 }

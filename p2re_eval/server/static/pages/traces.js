@@ -20,7 +20,7 @@ const COLUMNS = {
   model: ["Model", "minmax(120px, 0.9fr)", (row) => h("span", { title: row.model }, row.model), true],
   took: ["Took", "72px", (row) => duration(row.end_ns && row.end_ns - row.start_ns), true, "n"],
   tokens: ["Tokens", "96px", (row) => tokens(row.input_tokens, row.output_tokens), true, "n"],
-  cost: ["Cost", "70px", (row) => money(row.cost_usd), true, "n"],
+  cost: ["Cost", "84px", (row) => money(row.cost_usd), true, "n"],
   begun: ["Begun", "104px", (row) => h("time", { title: wholeMoment(row.start_ns) }, moment(row.start_ns)), true, "n"],
   suite: ["Suite", "minmax(100px, 0.8fr)", (row) => row.suite ?? "", false],
   case: ["Case", "minmax(90px, 0.7fr)", (row) => row.case_id ?? "", false],
@@ -29,6 +29,7 @@ const COLUMNS = {
   version: ["Version", "90px", (row) => (row.prompt_version ?? "").slice(0, 8), false],
   source: ["Source", "64px", (row) => row.source, false],
 };
+const LEAD = 8;
 const WIDE = new Set(["input", "output"]);
 
 /** Where a search found its words, marked, in the place of the beginning of the text. */
@@ -36,7 +37,8 @@ function snippet(name, snippets) {
   const found = snippets.find((one) => one.part === { input: "prompt", output: "response" }[name]);
   if (!found) return null;
   const parts = [], text = [...found.text], piece = (start, end) => text.slice(start, end).join("");  // marks count characters, not UTF-16 units
-  let last = 0;
+  let last = Math.max(0, (found.marks[0]?.[0] ?? 0) - LEAD);  // a narrow column shows the words, not what comes before them
+  if (last) parts.push("…");
   for (const [start, end] of found.marks) {
     parts.push(piece(last, start), h("mark", {}, piece(start, end)));
     last = end;
