@@ -92,16 +92,22 @@ class LatencyHistogram:
     """The SQL aggregate ``latency_histogram(duration_ns, sign)``."""
 
     def __init__(self) -> None:
-        self._number = 0
+        self._counts: dict[int, int] = {}
 
     def step(self, duration_ns: int | None, sign: int) -> None:
         """One row; unknown durations are not counted."""
         if duration_ns is not None:
-            self._number += sign << (_LANE * bucket_of(duration_ns))
+            bucket = bucket_of(duration_ns)
+            self._counts[bucket] = self._counts.get(bucket, 0) + sign
 
     def finalize(self) -> bytes | None:
         """The column."""
-        return column_of(self._number)
+        if not self._counts:
+            return None
+        lowest = min(self._counts)
+        counts = self._counts.items()
+        kept = sum(count << (_LANE * (bucket - lowest)) for bucket, count in counts)
+        return column_of(kept, lowest)
 
 
 class HistogramSum:

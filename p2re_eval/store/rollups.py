@@ -48,7 +48,7 @@ def traces_share(period: str, where: str, *, source: str = "traces t", sign: str
         f"t.status AS status, sum({sign}) AS traces, "
         f"sum({sign} * (t.cost_usd IS NOT NULL)) AS priced, {sums}, "
         f"latency_histogram(t.end_ns - t.start_ns, {sign}) AS latency "
-        f"FROM {source} WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
+        f"FROM {source} WHERE {where} GROUP BY 1, 2, 3, t.prompt_version, 5, 6"
     )
 
 
@@ -64,8 +64,14 @@ def scores_share(
         f"coalesce(sum({sign} * e.passed), 0) AS passed, "
         f"coalesce(sum({sign} * (NOT e.passed)), 0) AS failed, "
         f"sum({sign} * (e.fault IS NOT NULL)) AS faults "
-        f"FROM {source} WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
+        f"FROM {source} WHERE {where} GROUP BY 1, 2, 3, t.prompt_version, 5, 6"
     )
+
+
+def ended_traces(period: str) -> str:
+    """The SELECT of the runs of the responses after ``:first`` up to ``:last``."""
+    ended = "r.id > :first AND r.id <= :last AND r.span IS NULL"
+    return traces_share(period, ended, source=_ENDED)
 
 
 def changed_traces(period: str) -> str:
@@ -81,14 +87,14 @@ def changed_scores(period: str) -> str:
 
 _NAMED = "EXISTS (SELECT 1 FROM pruned p WHERE p.trace_id = t.trace_id)"
 _PRESENT = "EXISTS (SELECT 1 FROM traces h WHERE h.trace_id = t.trace_id)"
-ENDED = "t.id IN (SELECT trace FROM responses WHERE id > :first AND id <= :last AND span IS NULL)"
+_ENDED = "responses r JOIN traces t ON t.id = r.trace"
 JUDGED = "e.id > :first AND e.id <= :last"
 
 
 def count_ended(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Count the runs of the responses after ``first`` up to ``last``."""
     values = {"first": first, "last": last, "sign": 1}
-    _add_traces(connection, lambda period: traces_share(period, ENDED), HERE, values)
+    _add_traces(connection, ended_traces, HERE, values)
 
 
 def count_judged(connection: sqlite3.Connection, first: int, last: int) -> None:

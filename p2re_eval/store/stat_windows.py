@@ -52,7 +52,7 @@ class Window:
 
     def traces(self, connection: sqlite3.Connection, by: Sequence[Dimension]) -> Groups:
         """Groups of runs, in the order of their keys."""
-        late = rollups.traces_share(self.period, rollups.ENDED)
+        late = rollups.ended_traces(self.period)
         changed = rollups.changed_traces(self.period)
         first = search.watermark(connection)
         found: Groups = {}

@@ -127,10 +127,12 @@ def expect_traces(transaction: Transaction, traces: Iterable[Trace]) -> None:
     """Look up at once what these traces, which are about to be written, will ask for."""
     traces = list(traces)
     transaction.expect(trace.trace_id for trace in traces)
+    met: set[str] = set()
     for trace in traces:
-        asked = transaction.trace(trace.trace_id) is None
+        asked = transaction.trace(trace.trace_id) is None and trace.trace_id not in met
         contents = Contents(transaction.redaction, trace, asked=asked)
         transaction.contents[id(trace)] = contents
+        met.add(trace.trace_id)
     look_up(transaction, chain.from_iterable(c.texts() for c in transaction.contents.values()))
 
 

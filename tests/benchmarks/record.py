@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from memory_chart import MemoryChart
 from record_floor import floor
 
 from p2re_eval.records import (
@@ -40,6 +41,8 @@ from p2re_eval.store.stat_queries import StatsQuery
 DAY = 86_400_000_000_000
 DAYS = 60
 TURN = 10_000
+LONG, TURNS_EACH = 50, 2000
+"""Sessions with many turns."""
 OF_FLOOR = 50_000
 """Traces whose rows are written again by SQLite alone."""
 INSTRUCTION = "You route tickets to billing, technical or account and answer kindly. " * 9
@@ -68,12 +71,15 @@ def main() -> None:
     print(f"{wanted:,} traces with 3 spans each, {database}")
     now_ns = time.time_ns()
     with open_store(database) as store:
-        spent = fill(store, wanted, now_ns)
+        chart = MemoryChart(-(-wanted // TURN))
+        spent = fill(store, wanted, now_ns, chart)
         print(f"{'making the traces, us each':44}{spent['making'] / wanted * 1e6:12.0f}")
         print(f"{'CPU of ingest, us a trace':44}{spent['cpu'] / wanted * 1e6:12.0f}")
         kept.append(told("ingest, traces/s", wanted / spent["ingest"], 10_000, least=True))
         slowest = wanted / spent["turns"] / spent["slowest"]
         print(f"{'slowest turn, traces/s':44}{slowest:12,.0f}")
+        print(*chart.lines(), sep="\n")
+        kept.append(told("steepest growth of a tenth from the 2nd, MB", chart.steepest_mb(), 10))
         begun = time.perf_counter()
         store.index_everything()
         print(f"{'index and rollups caught up, s':44}{time.perf_counter() - begun:12.1f}")
@@ -82,6 +88,7 @@ def main() -> None:
         size = database.stat().st_size / wanted
         kept.append(told("bytes a trace", size, 2_200))
         kept += questions(Service(store), wanted)
+        kept += long_sessions(store, Service(store))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{'memory at most, MB':44}{memory:12.0f}")
         prune(Service(store), database)
@@ -137,7 +144,7 @@ def traces(count: int, now_ns: int) -> Iterator[Trace]:
         )
 
 
-def fill(store: Store, count: int, now_ns: int) -> dict[str, float]:
+def fill(store: Store, count: int, now_ns: int, chart: MemoryChart) -> dict[str, float]:
     """As fast as the writer takes them; gives the seconds of making, ingest, its CPU and its
     slowest turn, and the number of turns."""
     spent = dict.fromkeys(("making", "ingest", "cpu", "slowest", "turns"), 0.0)
@@ -157,6 +164,7 @@ def fill(store: Store, count: int, now_ns: int) -> dict[str, float]:
         spent["cpu"] += time.process_time() - cpu
         spent["slowest"] = max(spent["slowest"], took)
         spent["turns"] += 1
+        chart.turned()
 
 
 def questions(service: Service, count: int) -> Iterator[bool]:
@@ -188,6 +196,10 @@ def questions(service: Service, count: int) -> Iterator[bool]:
         yield told(f"{name}, ms", fastest(lambda e=expression: service.traces.search(e)), 50)
     stats = {
         "statistics by model": StatsQuery(by=("model",)),
+        **{
+            f"statistics by {' and '.join(by)}": StatsQuery(by=by)
+            for by in (("prompt",), ("version",), ("day",), ("model", "prompt"), ("day", "model"))
+        },
         "statistics of 30 days by day": StatsQuery(by=("day",), since_ns=time.time_ns() - 30 * DAY),
         "statistics of 7 days by model": StatsQuery(
             by=("model",), since_ns=time.time_ns() - 7 * DAY
@@ -199,6 +211,16 @@ def questions(service: Service, count: int) -> Iterator[bool]:
     page = service.traces.search("latency > 1h")
     took = (time.perf_counter() - begun) * 1000
     print(f"{'no index: one bounded page, ms':44}{took:12.1f}  ({page.note})")
+
+
+def long_sessions(store: Store, service: Service) -> Iterator[bool]:
+    """The list of sessions, when the newest are long."""
+    for number, trace in enumerate(traces(LONG * TURNS_EACH, time.time_ns())):
+        ids = {"trace_id": f"{number:031x}a", "session_id": f"long-{number % LONG}", "spans": ()}
+        last = store.finish_trace(trace.model_copy(update=ids))
+    last.result()
+    what = f"list of sessions of {TURNS_EACH} turns, ms"
+    yield told(what, fastest(lambda: service.sessions.list(limit=LONG)), 5)
 
 
 def prune(service: Service, database: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from p2re_eval.records import (
     ToolCall,
 )
 from p2re_eval.store import Store, open_store
+from p2re_eval.store.apply import apply_all
+from p2re_eval.store.connection import open_for_writing
+from p2re_eval.store.jobs import BeginTrace, FinishTrace
+from p2re_eval.store.redaction import Redaction
+from p2re_eval.store.transaction import Transaction
 
 SECRET = "sk-abc\"d'éf"
 
@@ -104,3 +110,25 @@ def test_without_redaction_texts_are_kept_as_they_are(store: Store, records: Any
     trace = store.read_trace(trace_id)
     assert trace.completion is not None
     assert trace.completion.text == SECRET * 200
+
+
+def test_a_run_that_begins_and_ends_in_one_transaction_shows_its_prompt_once(
+    tmp_path: Path, records: Any
+) -> None:
+    """The user's function may be slow: it sees as much of the prompt as if the run had only
+    begun."""
+    seen: list[str] = []
+
+    def redact(text: str) -> str:
+        seen.append(text)
+        return text
+
+    trace = records.trace()
+    both = [BeginTrace(trace), FinishTrace(records.answered(trace))]
+    counts = []
+    for number, jobs in enumerate([both[:1], both]):
+        seen.clear()
+        with closing(open_for_writing(tmp_path / f"{number}.db", busy_timeout_s=1)) as connection:
+            apply_all(Transaction(connection, Redaction(redact), 1, 1), jobs)
+        counts.append(seen.count("I was charged twice."))
+    assert counts == [2, 2]  # the message, and its preview
