@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Literal, Protocol
 
 from p2re_eval.errors import (
@@ -187,7 +188,10 @@ class Budget:
 
 
 class Account:
-    """One call's money, attempt by attempt; without a budget everything is allowed."""
+    """One call's money, attempt by attempt; without a budget everything is allowed.
+
+    ``async with`` it around the call: what was not spent is given back at the end.
+    """
 
     def __init__(self, budget: Budget | None, provider: Provider, prompt: RenderedPrompt) -> None:
         self._budget = budget
@@ -195,6 +199,18 @@ class Account:
         self._prompt = prompt
         self._hold: Hold | None = None
         self._calling = False
+
+    async def __aenter__(self) -> None:
+        """Raises OverBudget."""
+        await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
 
     async def open(self) -> None:
         """Before an attempt. Raises OverBudget."""

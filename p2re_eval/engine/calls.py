@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -133,7 +133,7 @@ class Caller:
             Account(self._budget, provider, prompt),
         )
         line, lanes = self._line(errand)
-        async with _opened(errand.account):
+        async with errand.account:
             if turn is None:
                 return Answer(*await self._in_line(line, lanes, errand, None))
             async with line.near:
@@ -155,7 +155,7 @@ class Caller:
 
         account = Account(self._budget, provider, _as_prompt(model, texts))
         errand = _Errand(provider, model, send, account)
-        async with _opened(account):
+        async with account:
             vectors, _ = await self._in_line(*self._line(errand), errand, None)
         return vectors
 
@@ -276,16 +276,6 @@ def _as_prompt(model: ModelSettings, texts: Sequence[str]) -> RenderedPrompt:
         messages=tuple(Message(role="user", content=text) for text in texts),
         model=model.model_copy(update={"max_tokens": 1}),
     )
-
-
-@asynccontextmanager
-async def _opened(account: Account) -> AsyncIterator[None]:
-    """Money for a call, given back in the end where it was not spent. Raises OverBudget."""
-    await account.open()
-    try:
-        yield
-    finally:
-        await account.close()
 
 
 async def _paid(errand: _Errand[_Value], left_s: float, lane: int) -> _Value:

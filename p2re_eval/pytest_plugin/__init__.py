@@ -87,7 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if _may_call(config):
         import threading
 
-        threading.Thread(target=_import_client, name="p2re-imports", daemon=True).start()
+        # No daemon: a process must not end while OpenSSL is at work.
+        threading.Thread(target=_import_client, name="p2re-imports").start()
     from p2re_eval.pytest_plugin.session import start
 
     start(config, session_key, collector_was_on=collecting)
