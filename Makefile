@@ -74,6 +74,7 @@ bench-kills: .venv/dev
 # Eight writers and two readers, 200 kills, a full disk, a crash in every migration: six minutes.
 bench-faults: .venv/dev
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/store_faults.py
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/migrations.py
 
 bench-recording: .venv/dev
 	$(BIN)/python tests/benchmarks/recording.py

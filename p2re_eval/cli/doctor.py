@@ -42,6 +42,8 @@ _SIGNS: dict[Verdict, tuple[str, str]] = {
     "broken": ("BROKEN", "red"),
 }
 _LONGEST_S = 10
+_LARGE = 256 << 20
+"""Bytes of a file that takes a moment to read."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,7 @@ def _secrets(path: Path) -> Iterator[Finding]:
     from p2re_eval.plugins import installed_redact
     from p2re_eval.report.trace_document import trace_document
     from p2re_eval.service.canary import planted_and_found, planted_in
+    from p2re_eval.service.canary_bytes import planted_in_bytes
 
     found: list[str] = []
     try:
@@ -287,19 +290,29 @@ def _secrets(path: Path) -> Iterator[Finding]:
         found = planted_and_found(trace_document, redact)
         if path.exists():
             found += [f"the table {name} of {path}" for name in planted_in(path, redact)]
+        if path.exists() and not found:
+            found = planted_in_bytes(path, trace_document, redact, _reading)
     except StoreReadOnly:
         pass  # nothing can be written there, so no secret either
     except (P2REError, OSError) as error:
         yield Finding("database", "secrets", "broken", str(error))
         return
     if not found:
-        where = ", nor in your own tables" if path.exists() else ""
+        where = ", nor in the bytes of your own file, its log and exports" if path.exists() else ""
         detail = f"a planted one is in no file, log or export{where}"
         yield Finding("database", "secrets", "ok", detail)
         return
     advice = "unset P2RE_REDACT_DEFAULTS, then rewrite what was recorded with `p2re redact`"
     where = "\n".join(f"found in {place}" for place in found)
     yield Finding("database", "secrets", "broken", f"a planted one gets to disk; {advice}\n{where}")
+
+
+def _reading(path: Path, read: int, size: int) -> None:
+    """How far the search has come in a file that takes a while."""
+    if size >= _LARGE and sys.stderr.isatty():
+        end = "\n" if read == size else ""
+        said = f"\rlooking for a planted secret in {path.name}: {100 * read // size} %{end}"
+        click.echo(said, err=True, nl=False)
 
 
 def _health(path: Path, health: StoreHealth) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2re_eval.cli.database import existing_store, writing_store
+from p2re_eval.cli.library import revisions_here
 from p2re_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,10 +90,12 @@ def stop(name: str, winner: str | None, db: Path | None) -> None:
 def promote(name: str, variant: str, label: str, db: Path | None) -> None:
     """End the A/B experiment NAME; label its winner VARIANT."""
     from p2re_eval.online import Online
+    from p2re_eval.service.prompts import Prompts
 
     with existing_store(db) as store:
-        row = Online(store).promote(name, variant, label=label)
-    click.echo(f"{name}: stopped; '{label}' of {row.name} is v{row.number} ({row.short_version})")
+        online = Online(store, prompts=Prompts(store, revisions_here(db)))
+        row = online.promote(name, variant, label=label)
+    click.echo(f"{name}: stopped; '{label}' of {row.name} is {row.shown}")
 
 
 def online_shown(store: Store, name: str, *, as_json: bool) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.library import revisions_here
 from p2re_eval.cli.options import db_option
 
 
@@ -21,5 +22,5 @@ def open_(address: str, db: Path | None) -> None:
     from p2re_eval.service import Service
 
     with existing_store(db) as store:
-        found = Service(store).open(address)
+        found = Service(store, revisions=revisions_here(db)).open(address)
     click.echo(found.model_dump_json(indent=2))

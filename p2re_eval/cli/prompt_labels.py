@@ -10,7 +10,6 @@ import click
 
 from p2re_eval.cli.database import database_path, existing_store, writing_store
 from p2re_eval.cli.trace_text import moment
-from p2re_eval.errors import DefinitionError, DefinitionErrors, GitError
 from p2re_eval.quantities import duration_text, money_text, share_text
 
 if TYPE_CHECKING:
@@ -79,18 +78,20 @@ def recorded_cells(numbers: Mapping[str, JSON] | None) -> tuple[str, ...]:
 def move_label(
     library: PromptLibrary, reference: str, label: str, db: Path | None, *, remove: bool
 ) -> None:
-    """Put a label on ``NAME`` or ``NAME@VERSION``, or take it away."""
+    """Put a label on ``NAME`` (the file as it is now) or ``NAME@VERSION``, or take it away."""
     from p2re_eval.service import Service
+    from p2re_eval.service.revisions import Revisions
 
     name, _, version = reference.partition("@")
     with writing_store(db) as store:
-        service = Service(store)
+        service = Service(store, revisions=Revisions(lambda: library))
         if remove:
             service.prompts.unlabel(name, label)
             click.echo(f"{name}: '{label}' is taken away")
             return
-        row = service.prompts.label(name, label, _version(service, library, name, version))
-    click.echo(f"{name}: '{label}' is on {row.short_version}")
+        wanted = version or service.prompts.save(library.get(name)).version
+        row = service.prompts.label(name, label, wanted)
+    click.echo(f"{name}: '{label}' is on {row.shown}")
 
 
 def label_history(name: str, db: Path | None) -> None:
@@ -104,14 +105,3 @@ def label_history(name: str, db: Path | None) -> None:
     for move in moves:
         where = "taken away" if move.version is None else move.version[:12]
         click.echo(f"{moment(move.moved_ns)}  {move.label}  {where}")
-
-
-def _version(service: Service, library: PromptLibrary, name: str, version: str) -> str:
-    """The whole hash: of the file now, of a revision that git knows, else of the record."""
-    try:
-        template = library.get(f"{name}@{version}" if version else name)
-    except (DefinitionError, DefinitionErrors, GitError):
-        if not version:
-            raise
-        return service.prompts.get(name, version).row.version
-    return service.prompts.save(template).version

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import database_path
+from p2re_eval.cli.library import library_of
 from p2re_eval.cli.options import db_option
 from p2re_eval.errors import DefinitionErrors, UsageError
 from p2re_eval.project import nearest_layout
 
 if TYPE_CHECKING:
     from p2re_eval.cli.prompt_diff import Section
-    from p2re_eval.interfaces import Environment
     from p2re_eval.prompts import PromptLibrary
     from p2re_eval.records import JSON, Message, ModelSettings, PromptTemplate, TemplateMessage
 
@@ -62,7 +61,7 @@ def prompts() -> None:
 @_json
 def list_(folder: Path, as_json: bool) -> None:
     """Every prompt with its version, model and inputs."""
-    templates, mistakes = _library(folder).load_all()
+    templates, mistakes = library_of(folder).load_all()
     if as_json:
         click.echo(_as_json([_summary(template) for template in templates.values()]))
     elif templates:
@@ -86,7 +85,7 @@ def list_(folder: Path, as_json: bool) -> None:
 @_json
 def show(reference: str, folder: Path, as_json: bool) -> None:
     """One prompt before rendering: settings, inputs, messages."""
-    template = _library(folder).get(reference)
+    template = library_of(folder).get(reference)
     if as_json:
         click.echo(_as_json(template.model_dump(mode="json")))
         return
@@ -142,7 +141,7 @@ def render(
     reference: str, pairs: tuple[str, ...], file: Path | None, folder: Path, as_json: bool
 ) -> None:
     """The messages that would be sent for these inputs (-i NAME=VALUE)."""
-    library = _library(folder)
+    library = library_of(folder)
     template = library.get(reference)
     given = _read_inputs(template, pairs, file)
     _refuse_problems(library, template, given)
@@ -178,7 +177,7 @@ def diff(
     """
     from p2re_eval.cli.prompt_diff import Section, difference
 
-    library = _library(folder)
+    library = library_of(folder)
     old = library.get(f"{name}@{before}")
     new = library.get(f"{name}@{after}" if after else name)
     sections: list[list[Section]] = []
@@ -212,7 +211,7 @@ def log(name: str, folder: Path, db: Path | None, as_json: bool) -> None:
     """The versions of NAME in git, and what was recorded of each."""
     from p2re_eval.cli.prompt_labels import recorded_cells, recorded_versions
 
-    entries = _library(folder).history(name)
+    entries = library_of(folder).history(name)
     recorded = recorded_versions(name, db)
     if as_json:
         shown = [e.model_dump(mode="json") | {"recorded": recorded.get(e.version)} for e in entries]
@@ -247,8 +246,8 @@ def label(
 ) -> None:
     """Put LABEL on a version of NAME (default: the file as it is now).
 
-    VERSION is v3, a git revision, or the beginning of a version. Without LABEL: where the labels of
-    NAME have been.
+    VERSION is v3 (as `log` numbers it), a label, a git revision, or the beginning of a version.
+    Without LABEL: where the labels of NAME have been.
     """
     from p2re_eval.cli.prompt_labels import label_history, move_label
 
@@ -257,21 +256,9 @@ def label(
     if label is None:
         label_history(name, db)
     else:
-        move_label(_library(folder, db), f"{name}@{version}".rstrip("@"), label, db, remove=remove)
-
-
-def _library(folder: Path, db: Path | None = None) -> PromptLibrary:
-    """The folder's prompts, with the filters of installed plug-ins and the project's own."""
-    from p2re_eval.plugins import Plugins
-    from p2re_eval.prompts import PromptLibrary
-    from p2re_eval.store.recorded_prompts import RecordedPrompts
-
-    def prepare(environment: Environment) -> None:
-        plugins = Plugins()
-        plugins.add_project(folder.resolve().parent)
-        plugins.prepare(environment)
-
-    return PromptLibrary(folder, prepare=prepare, recorded=RecordedPrompts(database_path(db)))
+        move_label(
+            library_of(folder, db), f"{name}@{version}".rstrip("@"), label, db, remove=remove
+        )
 
 
 def _read_inputs(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.library import revisions_here
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.cli.trace_text import plain, table
-from p2re_eval.cli.version_numbers import as_logged
 
 if TYPE_CHECKING:
     from p2re_eval.service import Service
@@ -42,18 +42,16 @@ def search(
         status == ERROR and age < 2h and not tag == vip
         prompt == route and version == v3
 
-    v3 is the number that `p2re prompts log` shows, where the prompts are in git, else
-    the third version that was recorded.
+    v3 is the number that `p2re prompts log` shows, of the one prompt that is named.
     """
     if fields:
         _show_fields()
         return
-    from p2re_eval.project import nearest_layout
     from p2re_eval.service import Service
 
-    asked = as_logged(" ".join(expression), nearest_layout(Path.cwd()).prompts)
     with existing_store(db) as store:
-        hits = list(_hits(Service(store), asked, limit))
+        service = Service(store, revisions=revisions_here(db))
+        hits = list(_hits(service, " ".join(expression), limit))
     if as_json:
         click.echo(json.dumps([hit.model_dump(mode="json") for hit in hits], indent=2))
         return

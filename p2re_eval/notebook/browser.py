@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from p2re_eval.service import Service
 from p2re_eval.service.evaluations import Feedback, this_person
 from p2re_eval.service.looking import TraceItem
 from p2re_eval.store import TraceFilter
-from p2re_eval.store.expression import ExpressionError
 from p2re_eval.viewer import module
 
 try:
@@ -85,25 +83,15 @@ class TracePages:
 
         Raises ExpressionError, which shows the place of the mistake in ``query``.
         """
-        wanted = {name: filters[name] for name in _FILTERS if filters.get(name)}
-        looking = self._service.looking
+        given = {name: filters[name] for name in _FILTERS if filters.get(name)}
+        wanted = TraceFilter.model_validate(given)
+        looking, traces = self._service.looking, self._service.traces
         if query:
-            hits = self._search(query, wanted, cursor)
+            hits = traces.search(query, wanted, limit=self._limit, cursor=cursor)
             items = looking.items([hit.row for hit in hits.items])
             return _page(items, hits.next_cursor, hits.note)
-        narrowed = TraceFilter.model_validate(wanted)
-        page = self._service.traces.list(narrowed, limit=self._limit, cursor=cursor)
+        page = traces.list(wanted, limit=self._limit, cursor=cursor)
         return _page(looking.items(page.items), page.next_cursor, page.note)
-
-    def _search(self, query: str, wanted: Mapping[str, str | None], cursor: str | None) -> Any:
-        filters = [f"{name} == {json.dumps(value)}" for name, value in wanted.items()]
-        search = self._service.traces.search
-        try:
-            whole = " and ".join([f"({query})", *filters])
-            return search(whole, limit=self._limit, cursor=cursor)
-        except ExpressionError as error:
-            column = min(max(1, error.column - 1), len(query) + 1)
-            raise ExpressionError(error.what, expression=query, column=column) from None
 
     def head(self, trace: str) -> JSON:
         """A trace without its spans, with what was said about it."""

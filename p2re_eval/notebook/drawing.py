@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from p2re_eval.errors import MissingExtra
 from p2re_eval.notebook.pages import facts_page, prompt_page, results_page, suite_page, trace_page
+from p2re_eval.notebook.progress import in_notebook
 from p2re_eval.notebook.texts import facts_text, prompt_text, suite_text, trace_text
 from p2re_eval.records import (
     Comparison,
@@ -39,6 +40,11 @@ _DARK = "var(--jp-shadow-base-lightness,0)"
 _TURNED = f"filter:invert(calc({_DARK}/32)) hue-rotate(calc({_DARK}*5.625deg))"
 """JupyterLab's theme reaches no frame, but a number of it can turn the page's light into dark: its
 dark themes say 32 here, its light ones 0, and other front ends nothing."""
+_NO_ERROR = (
+    ".jp-OutputArea:has(.p2re-still):not(:has(.p2re-form,.p2re-browser))"
+    ">.jp-OutputArea-child:has(>.jupyter-widgets){display:none}"
+)
+"""Where none of our widgets came to life, their places hold a sentence: loading, or lost."""
 WHOLE = 300
 """How many spans of a trace a notebook keeps with their texts."""
 
@@ -83,6 +89,18 @@ def live(make: Callable[[], object]) -> Bundle:
     found = widget._repr_mimebundle_()
     data = found[0] if isinstance(found, tuple) else found
     return {kind: value for kind, value in (data or {}).items() if kind.startswith("application/")}
+
+
+def show_live(make: Callable[[], object], still: str, text: str) -> None:
+    """A widget where widgets live, and HTML that stays when the kernel is gone: each is an output
+    of its own. The widget's looks hide the HTML; the HTML's hide "Error displaying widget"."""
+    from IPython.display import display
+
+    shown = live(make) if in_notebook() else {}
+    if shown:
+        display({**shown, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
+    kept = f"<style>{_NO_ERROR}</style><div class='p2re-still'>{still}</div>"
+    display({"text/html": kept, "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def framed(page: str, still: str, trace: Trace, height_px: int) -> str:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from p2re_eval.errors import UsageError
 from p2re_eval.notebook.bench import Answer, Workbench, workbench
-from p2re_eval.notebook.drawing import Bundle, live, trace_bundle
+from p2re_eval.notebook.drawing import Bundle, show_live, trace_bundle
 from p2re_eval.notebook.pages import table, trace_page
-from p2re_eval.notebook.progress import in_notebook
 from p2re_eval.notebook.stored import StoredExperiment
 from p2re_eval.quantities import UNKNOWN, duration_text, money_text
 from p2re_eval.records import Evaluation, Result, Trace
 from p2re_eval.service import Service
 from p2re_eval.service.evaluations import Feedback, this_person
+from p2re_eval.service.revisions import Revisions
 from p2re_eval.store import TraceRow
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Traces(Sequence[Trace]):
     ) -> None:
         self._bench = at or workbench()
         self._query, self._limit, self._cursor = query, limit, cursor
-        service = Service(self._bench.store)
+        service = _service(self._bench)
         if query:
             hits = service.traces.search(query, limit=limit, cursor=cursor)
             self.rows: tuple[TraceRow, ...] = tuple(hit.row for hit in hits.items)
@@ -88,16 +88,7 @@ class Traces(Sequence[Trace]):
         return "\n".join("  ".join(cells) for cells in self._cells()) or "no traces"
 
     def _ipython_display_(self) -> None:
-        """The browser where widgets live, and a table that stays when the kernel is gone: each is
-        an output of its own, and the browser's looks hide the table beside it."""
-        from IPython.display import display
-
-        still = f"<div class='p2re-still'>{self._repr_html_()}</div>"
-        shown = live(self.browser) if in_notebook() else {}
-        if shown:
-            display({**shown, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
-        bundle = {"text/html": still, "text/plain": repr(self)}
-        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        show_live(self.browser, self._repr_html_(), repr(self))
 
     def browser(self) -> TraceBrowser:
         """The same as a widget: filters, pages, and the viewer for the trace that is chosen.
@@ -106,7 +97,7 @@ class Traces(Sequence[Trace]):
         """
         from p2re_eval.notebook.browser import TraceBrowser
 
-        service = Service(self._bench.store)
+        service = _service(self._bench)
         return TraceBrowser(
             service, query=self._query or "", limit=self._limit, cursor=self._cursor
         )
@@ -150,7 +141,7 @@ def view(trace: Trace | Answer | str, *, at: Workbench | None = None) -> Viewed:
 
     A text is its id or the beginning of it. Raises NoSuchRecord.
     """
-    service = Service((at or workbench()).store)
+    service = _service(at or workbench())
     found = service.traces.get(trace if isinstance(trace, str) else trace_id_of(trace))
     return Viewed(found.trace, found.evaluations)
 
@@ -222,10 +213,12 @@ class Labels:
     def __repr__(self) -> str:
         return f"labels '{self.name}' by {self.annotator}: {self.progress}"
 
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
+    def _ipython_display_(self) -> None:
+        show_live(self._form, self._repr_html_(), repr(self))
+
+    def _repr_html_(self) -> str:
         still = "" if self.current is None else trace_page(self.current)
-        drawn = {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>{still}"}
-        return {**live(self._form), **drawn}
+        return f"<p>{escape(repr(self))}</p>{still}"
 
     def _form(self) -> object:
         from p2re_eval.notebook.widgets import LabelForm
@@ -249,8 +242,12 @@ def annotate(
     meant = labels if isinstance(labels, Mapping) else {one: VERDICTS.get(one) for one in labels}
     ids = [one if isinstance(one, str) else trace_id_of(one) for one in traces]
     who = annotator or this_person()
-    service = Service((at or workbench()).store)
+    service = _service(at or workbench())
     return Labels(service, ids, name=name, labels=meant, annotator=who)
+
+
+def _service(bench: Workbench) -> Service:
+    return Service(bench.store, revisions=Revisions(lambda: bench.library))
 
 
 def trace_id_of(shown: Trace | Answer | Result) -> str:

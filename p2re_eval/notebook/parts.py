@@ -124,6 +124,11 @@ def streaming(model: str, text: str) -> str:
     return _card("p2re-live", model, "answering", text, "&nbsp;")
 
 
+def stopped(model: str, text: str) -> str:
+    """What had come of an answer when it was stopped."""
+    return _card("p2re-stopped", model, "stopped", text, "&nbsp;")
+
+
 def answered(trace: Trace) -> str:
     """An answer, or why there is none, with what it took."""
     model = trace.prompt.model.id

@@ -22,7 +22,7 @@ from p2re_eval.report.word_diff import word_diff
 from p2re_eval.suites.saved import append_case, write_whole
 
 if TYPE_CHECKING:
-    from p2re_eval.notebook.drawing import Bundle
+    pass
 
 LOOK_S = 0.05
 Show = Callable[[int, str], None]
@@ -44,7 +44,9 @@ class Playground:
         self.models = tuple(models)
         self.answers: list[Answer] = []
         self.traces: list[Trace] = []
+        self.stopped: frozenset[int] = frozenset()
         self._inputs: dict[str, JSON] = {}
+        self._futures: list[Future[Answered]] = []
 
     def run(
         self,
@@ -59,17 +61,25 @@ class Playground:
 
         Raises DefinitionErrors before any model is called; after all have ended, ProviderError
         of the first that gave no answer: ``traces`` has them all, ``answers`` those that answered.
+        Runs that :meth:`stop` ended are in neither; their numbers are in ``stopped``.
         """
         self._inputs = dict(inputs or {})
         asked = self.models if models is None else models
         pieces: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
-        futures = self._start(asked, repeat, pieces)
+        self._futures = futures = self._start(asked, repeat, pieces)
         while not all(future.done() for future in futures):
             _hand_on(pieces, show, wait_s=LOOK_S)
         _hand_on(pieces, show)
-        self.traces = [future.result().trace for future in futures]
+        self.stopped = frozenset(at for at, one in enumerate(futures) if one.cancelled())
+        self.traces = [future.result().trace for future in futures if not future.cancelled()]
         self.answers = [Answer(trace) for trace in self.traces if trace.fault is None]
         return [self._bench.answer(trace) for trace in self.traces]
+
+    def stop(self) -> int:
+        """End the runs that still wait for their answers, from another thread than :meth:`run`'s;
+        how many there were. What they began is on record as abandoned, answers stay.
+        """
+        return sum(future.cancel() for future in self._futures)
 
     def _start(
         self, models: Sequence[str], repeat: int, pieces: queue.SimpleQueue[tuple[int, str]]
@@ -148,12 +158,15 @@ class Playground:
     def __repr__(self) -> str:
         return f"Playground('{self._name}'): " + ", ".join(self.template.inputs)
 
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
-        from p2re_eval.notebook.drawing import live
+    def _ipython_display_(self) -> None:
+        from p2re_eval.notebook.drawing import show_live
+
+        show_live(self._form, self._repr_html_(), repr(self))
+
+    def _repr_html_(self) -> str:
         from p2re_eval.notebook.pages import prompt_page
 
-        still = {"text/plain": repr(self), "text/html": prompt_page(self.template)}
-        return {**live(self._form), **still}
+        return prompt_page(self.template)
 
     def _form(self) -> object:
         from p2re_eval.notebook.widgets import PlaygroundForm

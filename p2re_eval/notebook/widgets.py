@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from p2re_eval.notebook.parts import (
     labelled,
     row,
     sentence,
+    stopped,
     streaming,
 )
 from p2re_eval.records import JSON
@@ -53,6 +55,11 @@ class PlaygroundForm:
         self.text = w.Textarea(rows=14, layout=_WIDE)
         self.text.add_class("p2re-code")
         self._proposed = ""
+        self._texts: dict[int, str] = {}
+        self.asking: threading.Thread | None = None
+        self._run = self._button("Run", self.start, "primary")
+        self._stop = self._button("Stop", self.stop)
+        self._stop.disabled = True
         about = f"{template.short_version} {template.description or ''}"
         title = f"<b>{escape(template.name)}</b><span>{escape(about)}</span>"
         self.whole = form(
@@ -61,7 +68,8 @@ class PlaygroundForm:
             row(
                 labelled("models", self.models, "one a line, provider/name", "340px"),
                 labelled("repeats", self.repeat, "", "90px"),
-                self._button("Run", self.run, "primary"),
+                self._run,
+                self._stop,
             ),
             self.answers,
             self.difference,
@@ -98,16 +106,34 @@ class PlaygroundForm:
         except P2REError as error:
             self.said.value = sentence(str(error), good=False)
         finally:
-            if button is not None:
+            if button is not None and button is not self._run:
                 button.disabled = False
 
     def _load_text(self) -> None:
         self.text.value = self._playground.text
 
+    def start(self) -> None:
+        """:meth:`run` in a thread of its own: the kernel goes on hearing the other buttons."""
+
+        def asked() -> None:
+            try:
+                self._guarded(self.run)
+            finally:
+                self._run.disabled, self._stop.disabled = False, True
+
+        self._stop.disabled = False
+        self.asking = threading.Thread(target=asked, name="p2re-playground", daemon=True)
+        self.asking.start()
+
+    def stop(self) -> None:
+        """End what is still on its way; the thread that asked says what is left."""
+        self._playground.stop()
+
     def run(self) -> None:
         """Ask every model with what the fields say; raises P2REError."""
         self.said.value = self.difference.value = ""
         models, texts = self.models.value.split(), dict[int, str]()
+        self._texts = texts
         inputs = self._inputs()
         names = models or [self._playground.template.model.id]
         named = [model for model in names for _ in range(self.repeat.value)]
@@ -122,17 +148,19 @@ class PlaygroundForm:
             self._playground.run(inputs, models=models, repeat=self.repeat.value, show=show)
         except ProviderError:
             pass  # each card says how its own run ended
-        except KeyboardInterrupt:
-            self.said.value = sentence("interrupted; what the models still answer is recorded")
-            return
         except P2REError:
             self.answers.children = []
             raise
-        self._show_answers()
+        self._show_answers(named)
 
-    def _show_answers(self) -> None:
-        for box, trace in zip(self.answers.children, self._playground.traces, strict=True):
-            box.value = answered(trace)
+    def _show_answers(self, named: Sequence[str]) -> None:
+        ended, traces = self._playground.stopped, iter(self._playground.traces)
+        for at, (box, model) in enumerate(zip(self.answers.children, named, strict=True)):
+            text = self._texts.get(at, "")
+            box.value = stopped(model, text) if at in ended else answered(next(traces))
+        if ended:
+            kept = "what was answered is recorded"
+            self.said.value = sentence(f"stopped {len(ended)} of {len(named)}; {kept}")
         texts = [answer.text for answer in self._playground.answers]
         if texts:
             self.expected.value = texts[0]

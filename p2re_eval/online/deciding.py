@@ -10,7 +10,7 @@ from p2re_eval.errors import UsageError
 from p2re_eval.interfaces import Clock
 from p2re_eval.online.findings import Findings, findings
 from p2re_eval.records import OnlineExperiment, Variant
-from p2re_eval.service import Service
+from p2re_eval.service.prompts import Prompts
 from p2re_eval.store import Store, online_queries
 from p2re_eval.store.prompt_queries import VersionRow
 
@@ -18,8 +18,11 @@ from p2re_eval.store.prompt_queries import VersionRow
 class Online:
     """The A/B experiments of a store, which stays the caller's to close."""
 
-    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+    def __init__(
+        self, store: Store, clock: Clock | None = None, *, prompts: Prompts | None = None
+    ) -> None:
         self._store = store
+        self._prompts = prompts or Prompts(store)
         self._clock = clock or SystemClock()
 
     def start(
@@ -97,6 +100,6 @@ class Online:
                 f"stop the experiment with --winner {winner} instead"
             )
         prompt, _, version = variant.prompt.partition("@")
-        moved = Service(self._store).prompts.label(prompt, label, version or "latest")
+        moved = self._prompts.label(prompt, label, version or "latest")
         self.stop(name, winner=winner)
         return moved

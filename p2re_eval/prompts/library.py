@@ -64,6 +64,7 @@ class PromptLibrary:
         self._at_revision: dict[tuple[str, str], PromptTemplate] = {}
         self._compiled: dict[int, tuple[PromptTemplate, CompiledPrompt]] = {}
         self._defined: dict[str, PromptTemplate] = {}
+        self._histories: dict[tuple[str, str], list[VersionEntry]] = {}
 
     def define(self, name: str, text: str) -> PromptTemplate:
         """A prompt from YAML text under this name, for this library's lifetime; it goes before a
@@ -87,10 +88,10 @@ class PromptLibrary:
     def get(self, reference: str) -> PromptTemplate:
         """The prompt ``name``, or ``name@REV``.
 
-        REV is ``v3`` (the third version of its history), a label (``production``), a git revision
-        (branch, tag, commit), or the first seven or more digits of a version in its history or in
-        the record. A tag that is itself called ``v3`` is ``refs/tags/v3``, a branch that is called
-        like a label ``refs/heads/production``.
+        REV is ``v3`` (the third version of its history), a label (``production``), ``latest`` (the
+        last that was recorded), a git revision (branch, tag, commit), or the first seven or more
+        digits of a version in its history or in the record. A tag that is itself called ``v3`` is
+        ``refs/tags/v3``, a branch that is called like a label ``refs/heads/production``.
 
         Raises DefinitionError (no such prompt, two of that name), DefinitionErrors (mistakes in the
         file), GitError (no such revision or label) and StoreError (the record cannot be read).
@@ -151,6 +152,12 @@ class PromptLibrary:
         """
         repository, prefix = self._place_in_git
         path = self._path_in_git(name, repository, prefix)
+        asked = (path, repository.resolve("HEAD"))
+        if asked not in self._histories:
+            self._histories[asked] = self._read_history(repository, prefix, path)
+        return list(self._histories[asked])
+
+    def _read_history(self, repository: Repository, prefix: str, path: str) -> list[VersionEntry]:
         with repository.blobs() as blobs:
             states = list(self._states(repository, prefix, path, blobs))
         entries: list[VersionEntry] = []

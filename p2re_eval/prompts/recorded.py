@@ -11,7 +11,7 @@ class Recorded(Protocol):
     """A record of prompts, asked each time, since labels move."""
 
     def labelled(self, name: str, label: str) -> PromptTemplate | None:
-        """The version of this prompt that the label is on now; None where there is none."""
+        """The version that the label is on now, or the ``latest``; None where there is none."""
 
     def version(self, name: str, digits: str) -> PromptTemplate | None:
         """The one version whose hash begins so; None where none or several do."""

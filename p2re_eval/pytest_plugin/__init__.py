@@ -73,6 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not (config.getoption("p2re") or config.getini("p2re")):
         return
+    import atexit
     import gc
 
     # Imports and collection make many objects and no garbage: the session turns it on again.
@@ -80,6 +81,13 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     # First in, last out: pytest's own search for garbage at the end need not look through it all.
     config.add_cleanup(gc.unfreeze)
+    # The same for Python's own search as it ends: what is left by then goes with the process.
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
+    if _may_call(config):
+        import threading
+
+        threading.Thread(target=_import_client, name="p2re-imports", daemon=True).start()
     from p2re_eval.pytest_plugin.session import start
 
     start(config, session_key, collector_was_on=collecting)
@@ -96,6 +104,23 @@ def p2re(request: pytest.FixtureRequest) -> Iterator[P2RE]:
     fixture = P2RE(session.harness, request.node)
     yield fixture
     fixture.finish()
+
+
+def _may_call(config: pytest.Config) -> bool:
+    """Whether this process may call a service: not where it only looks, replays or leads others."""
+    looks = any(config.getoption(name) for name in ("collectonly", "setupplan", "p2re_plan"))
+    leads = bool(config.getoption("tx", None)) or bool(config.getoption("numprocesses", None))
+    worker = hasattr(config, "workerinput")
+    return not looks and config.getoption("p2re_source") != "replay" and (worker or not leads)
+
+
+def _import_client() -> None:
+    """Import the HTTP client beside our own modules: half of its time it reads certificates, and
+    others can run meanwhile."""
+    from contextlib import suppress
+
+    with suppress(Exception):  # the first call imports it again, and says what is wrong
+        import aiohttp  # noqa: F401
 
 
 def _at_least_one(text: str) -> int:

@@ -41,6 +41,7 @@ from p2re_eval.pytest_plugin.spending import check_prices, is_over_budget, spend
 from p2re_eval.pytest_plugin.summary import (
     ReportFile,
     check_reports,
+    import_report,
     show_plan,
     summarize_session,
     write_reports,
@@ -196,6 +197,7 @@ class P2RESession:
                 self._ahead.start()
             except P2REError as error:
                 raise pytest.UsageError(str(error)) from None
+            import_report()
         return None
 
     def result(self, planned: PlannedRun) -> Result:

@@ -68,6 +68,12 @@ def summarize_session(session: P2RESession, terminal: Any) -> None:
     )
 
 
+def import_report() -> None:
+    """Import what the end needs, in a moment when everybody waits for the first answer."""
+    import p2re_eval.report.annotations
+    import p2re_eval.report.terminal  # noqa: F401
+
+
 def _print_report(session: P2RESession, terminal: Any) -> None:
     from p2re_eval.report.annotations import wanted_annotations
     from p2re_eval.report.summary import summarize

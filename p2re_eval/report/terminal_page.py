@@ -144,20 +144,16 @@ def _middle_cut(text: str, limit: int) -> str:
 
 
 def _laid_out(columns: Sequence[Column]) -> list[str]:
-    """The columns as tabulate lays them out, header first and a line below it."""
-    import tabulate  # 69 ms to import, and a session without a report needs none of it
+    """The table's lines: the header, a rule below it, and a line for each row of cells."""
+    widths = [max(columns_of(cell) for cell in (c.title, *c.cells)) for c in columns]
+    padded = [
+        [_padded(cell, width, column.align) for cell in (column.title, *column.cells)]
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    header, *lines = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
+    return [header, "  ".join("─" * width for width in widths), *lines]
 
-    row = tabulate.DataRow("", "  ", "")
-    layout = tabulate.TableFormat(
-        None, None, None, None, row, row, padding=0, with_header_hide=None
-    )
-    cells = [(column.title, *column.cells) for column in columns]
-    text = tabulate.tabulate(
-        list(zip(*cells, strict=True)),
-        tablefmt=layout,
-        disable_numparse=True,
-        colalign=[column.align for column in columns],
-    )
-    rule = "  ".join("─" * max(columns_of(cell) for cell in column) for column in cells)
-    header, *lines = text.split("\n")
-    return [header, rule, *lines]
+
+def _padded(cell: str, width: int, align: str) -> str:
+    room = " " * (width - columns_of(cell))
+    return cell + room if align == "left" else room + cell

@@ -24,6 +24,7 @@ from p2re_eval.server.freshness import Freshness
 from p2re_eval.server.problems import ApiProblem
 from p2re_eval.server.project import Project
 from p2re_eval.service import Service
+from p2re_eval.service.revisions import Revisions
 from p2re_eval.store import Store, open_store
 
 
@@ -63,7 +64,7 @@ class Backend:
         """Everything recorded, by noun."""
         store = self.store
         if self._service is None:
-            self._service = Service(store)
+            self._service = Service(store, revisions=Revisions(lambda: self.project))
         return self._service
 
     @property
@@ -78,7 +79,7 @@ class Backend:
     @property
     def online(self) -> Online:
         """The A/B experiments."""
-        return Online(self.store)
+        return Online(self.store, prompts=self.service.prompts)
 
     @property
     def desk(self) -> Desk:

@@ -59,7 +59,7 @@ class Project:
         """The prompts of the working tree by name, and the mistakes in others."""
         return self._ask(lambda library: library.load_all())
 
-    def prompt(self, reference: str) -> PromptTemplate:
+    def get(self, reference: str) -> PromptTemplate:
         """``name`` or ``name@REV``. Raises DefinitionError, DefinitionErrors, GitError."""
         return self._ask(lambda library: library.get(reference))
 
@@ -147,7 +147,7 @@ class Project:
     def try_out(self, reference: str, inputs: dict[str, JSON], models: Sequence[str]) -> list[str]:
         """The ids of one recorded run a model. Raises what is wrong before any model is called."""
         allowed = self.models()
-        template = self.prompt(reference)
+        template = self.get(reference)
         if "@" in reference:
             self._refuse_reaching(template)
         own = template.model.id

@@ -2,7 +2,8 @@
 
 The database is one of its own, in a folder that is removed again: what is tested is the way every
 text takes to the disk, with this environment's settings. In the user's own file the same is tried
-in a transaction that is taken back: its rows are looked at before, and nothing of it stays.
+in a transaction that is taken back: its rows are looked at before, and nothing of it stays. Where
+that is well, :mod:`p2re_eval.service.canary_bytes` looks at the bytes.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ def planted_and_found(document: Document, redact: Redact | None = None) -> list[
 
     ``document`` makes a trace's ``md``, ``html`` and ``json``.
     """
-    canary = "c4n4ry" + secrets.token_hex(12)
+    canary = new_canary()
     with (
         tempfile.TemporaryDirectory(prefix="p2re-canary-") as folder,
-        _in_environment(canary),
+        planted(canary),
         open_store(Path(folder) / "canary.db", redact=redact) as store,
     ):
         service = Service(store)
-        trace_id = _plant(service, "\n".join(_shapes(canary)))
+        trace_id = _plant(service, "\n".join(canary_shapes(canary)))
         found = list(_places(service, trace_id, canary, document))
         found += [
             f"the bytes of {path.name}"
@@ -69,17 +70,17 @@ def planted_in(path: Path, redact: Redact | None = None) -> list[str]:
 
     Everything happens in one transaction, which is taken back. Raises StoreError.
     """
-    canary = "c4n4ry" + secrets.token_hex(12)
+    canary = new_canary()
     found: list[str] = []
 
     def look(transaction: Transaction) -> None:
-        for job in _jobs("\n".join(_shapes(canary)), new_trace_id(1)):
+        for job in canary_jobs("\n".join(canary_shapes(canary)), new_trace_id(1)):
             apply_one(transaction, job)
         transaction.flush()
         found.extend(tables_with(transaction.connection, canary))
         raise _TakenBack
 
-    with _in_environment(canary), open_store(path, redact=redact) as store, suppress(_TakenBack):
+    with planted(canary), open_store(path, redact=redact) as store, suppress(_TakenBack):
         store.change(look)
     return found
 
@@ -88,7 +89,12 @@ class _TakenBack(Exception):
     pass
 
 
-def _shapes(canary: str) -> Iterator[str]:
+def new_canary() -> str:
+    """A secret that nobody has seen before, and that no pattern knows by its shape."""
+    return "c4n4ry" + secrets.token_hex(12)
+
+
+def canary_shapes(canary: str) -> Iterator[str]:
     """The secret as it comes in keys, headers, addresses, variables and by its value alone."""
     yield f"sk-{canary}"
     yield f"Authorization: Bearer {canary}"
@@ -100,16 +106,18 @@ def _shapes(canary: str) -> Iterator[str]:
 
 def _plant(service: Service, text: str) -> str:
     store, trace_id = service.store, "c" * 31 + "d"
-    for job in _jobs(text, trace_id):
+    for job in canary_jobs(text, trace_id):
         store.change(partial(apply_one, job=job))
     store.index_everything()
     return trace_id
 
 
-def _jobs(text: str, trace_id: str) -> Iterator[Job]:
-    """Records with the text everywhere that one can be."""
+def canary_jobs(
+    text: str, trace_id: str, *, name: str = "canary", session_id: str = "", now_ns: int = 1
+) -> Iterator[Job]:
+    """Records with the text everywhere that one can be; they start at ``now_ns``."""
     prompt = RenderedPrompt(
-        name="canary",
+        name=name,
         version="c" * 64,
         messages=(Message(role="user", content=text),),
         model=ModelSettings(provider="canary", name="canary"),
@@ -125,17 +133,17 @@ def _jobs(text: str, trace_id: str) -> Iterator[Job]:
     trace = Trace(
         trace_id=trace_id,
         span_id="c" * 16,
-        name="canary",
+        name=name,
         status="OK",
-        start_ns=1,
-        end_ns=2,
+        start_ns=now_ns,
+        end_ns=now_ns + 1,
         prompt=prompt,
         completion=completion,
         tags=(text,),
         metadata={"text": text},
         spans=(
             Span(
-                span_id="d" * 16, trace_id=trace_id, name="canary", start_ns=1, prompt=prompt,
+                span_id="d" * 16, trace_id=trace_id, name=name, start_ns=now_ns, prompt=prompt,
                 status_message=text, attributes={"input.value": text}, completion=completion,
             ),
         ),
@@ -156,7 +164,9 @@ def _jobs(text: str, trace_id: str) -> Iterator[Job]:
     yield FinishTrace(trace)
     yield FinishTrace(failed)
     yield SaveEvaluations((evaluation,))
-    session = Session(session_id=trace_id, started_ns=1, name=text, metadata={"a": text})
+    session = Session(
+        session_id=session_id or trace_id, started_ns=now_ns, name=text, metadata={"a": text}
+    )
     yield StartSession(session)
     message = TemplateMessage(role="user", content=text)
     version = trace_id * 2
@@ -178,7 +188,8 @@ def _places(service: Service, trace_id: str, canary: str, document: Document) ->
 
 
 @contextmanager
-def _in_environment(canary: str) -> Iterator[None]:
+def planted(canary: str) -> Iterator[None]:
+    """While this lasts, the environment has a variable whose value is the secret."""
     os.environ[_VARIABLE] = canary
     try:
         yield

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from p2re_eval.errors import UsageError
+from p2re_eval.errors import DefinitionError, DefinitionErrors, GitError, NoSuchRecord, UsageError
 from p2re_eval.records import PromptTemplate
-from p2re_eval.service.contracts import Page, VersionDetail, cursor_number, page_size
+from p2re_eval.service.contracts import Page, VersionDetail, cursor_number, next_by_id, page_size
+from p2re_eval.service.revisions import NO_PROJECT, NUMBER, Revisions
 from p2re_eval.store import Store, prompt_queries
 from p2re_eval.store.prompt_queries import LabelMove, TemplateRow, VersionRow
 from p2re_eval.store.stat_queries import ScoreRow, StatsReport, StatsRow
@@ -37,10 +38,11 @@ def measured(versions: Page[VersionRow], report: StatsReport) -> Page[MeasuredVe
 
 
 class Prompts:
-    """Every prompt of a store; files in a repository are another matter."""
+    """Every prompt of a store; ``revisions`` say what git calls its versions."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, revisions: Revisions = NO_PROJECT) -> None:
         self._store = store
+        self._revisions = revisions
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[TemplateRow]:
         """By name; the cursor is the last name."""
@@ -54,20 +56,24 @@ class Prompts:
     def versions(
         self, name: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[VersionRow]:
-        """The newest first. Raises NoSuchRecord."""
+        """The newest recorded first. Raises NoSuchRecord."""
         size, before = page_size(limit), cursor_number(cursor)
         rows = self._store.read(
             lambda connection: prompt_queries.list_versions(
                 connection, name, self._store.path, limit=size, before=before
             )
         )
-        more = str(rows[-1].number) if len(rows) == size else None
-        return Page(items=tuple(rows), next_cursor=more)
+        numbers = self._revisions.numbers(name)
+        return Page(
+            items=tuple(_numbered(row, numbers) for row in rows),
+            next_cursor=next_by_id([row.id for row in rows], size),
+        )
 
     def get(self, name: str, version: str = "latest") -> VersionDetail:
-        """A version by ``v3``, ``latest``, a label, or the beginning of its hash.
+        """A recorded version by ``latest`` (the last that was recorded first), a label, the
+        beginning of its hash, or what git knows: ``v3``, a branch, a tag, a commit.
 
-        Raises NoSuchRecord, StoreError (ambiguous).
+        Raises NoSuchRecord, StoreError (ambiguous), GitError (no such number).
         """
         row = self._find(name, version)
         template = self._store.read(
@@ -76,14 +82,20 @@ class Prompts:
         return VersionDetail(row=row, template=template)
 
     def save(self, template: PromptTemplate) -> VersionRow:
-        """Record a version; one that is known keeps its number."""
+        """Record a version; one that is known stays as it is."""
         self._store.save_prompt_version(template).result()
         return self._find(template.name, template.version)
 
     def label(self, name: str, label: str, version: str) -> VersionRow:
-        """Move a label (``production``) to a version. Raises NoSuchRecord, UsageError."""
+        """Move a label (``production``) to a version; one that only git knows is recorded then.
+
+        Raises NoSuchRecord, UsageError, GitError (no such number).
+        """
         _check_label(label)
-        row = self._find(name, version)
+        try:
+            row = self._find(name, version)
+        except NoSuchRecord:
+            row = self._recorded_from_git(name, version)
         self._store.change(lambda change: prompt_queries.move_label(change, row, label))
         return self._find(name, label)
 
@@ -104,10 +116,49 @@ class Prompts:
         )
 
     def _find(self, name: str, version: str) -> VersionRow:
+        if NUMBER.fullmatch(version):
+            row = self._by_number(name, version)
+        else:
+            try:
+                row = self._look_up(name, version)
+            except NoSuchRecord:
+                row = self._by_revision(name, version)
+        return _numbered(row, self._revisions.numbers(name))
+
+    def _look_up(self, name: str, version: str) -> VersionRow:
         path = self._store.path
         return self._store.read(
             lambda connection: prompt_queries.find_version(connection, name, version, path)
         )
+
+    def _by_number(self, name: str, number: str) -> VersionRow:
+        template = self._revisions.template(name, number)
+        if template is not None:
+            return self._look_up(name, template.version)
+        raise NoSuchRecord(
+            f"{self._store.path}: '{number}' is the number of a version in git, and no project is "
+            f"looked at here; give a label, 'latest', or the beginning of a version's hash",
+            path=self._store.path,
+        )
+
+    def _by_revision(self, name: str, version: str) -> VersionRow:
+        """What git knows by this name, as it was recorded. Raises the record's NoSuchRecord."""
+        try:
+            template = self._revisions.template(name, version)
+        except (GitError, DefinitionError, DefinitionErrors):
+            template = None
+        return self._look_up(name, version if template is None else template.version)
+
+    def _recorded_from_git(self, name: str, version: str) -> VersionRow:
+        try:
+            template = self._revisions.template(name, version)
+        except (GitError, DefinitionError, DefinitionErrors):
+            template = None
+        return self._find(name, version) if template is None else self.save(template)
+
+
+def _numbered(row: VersionRow, numbers: dict[str, int]) -> VersionRow:
+    return row.model_copy(update={"number": numbers.get(row.version)})
 
 
 def _check_label(label: str) -> None:

@@ -11,6 +11,7 @@ from p2re_eval.service.experiments import Experiments
 from p2re_eval.service.keeping import Keeping
 from p2re_eval.service.looking import Looking
 from p2re_eval.service.prompts import Prompts
+from p2re_eval.service.revisions import NO_PROJECT, Revisions
 from p2re_eval.service.sessions import Sessions
 from p2re_eval.service.statistics import Statistics
 from p2re_eval.service.traces import Traces
@@ -22,14 +23,16 @@ class Service:
     """Everything recorded in a store, by noun: ``service.traces.list()``.
 
     Lists are pages with a cursor; every error is a P2REError that says what to do. The store stays
-    the caller's to close.
+    the caller's to close. ``revisions`` is what git says of the project's prompts.
     """
 
-    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+    def __init__(
+        self, store: Store, clock: Clock | None = None, *, revisions: Revisions = NO_PROJECT
+    ) -> None:
         self.store = store
-        self.traces = Traces(store, clock or SystemClock())
+        self.traces = Traces(store, clock or SystemClock(), revisions)
         self.looking = Looking(store)
-        self.prompts = Prompts(store)
+        self.prompts = Prompts(store, revisions)
         self.evaluations = Evaluations(store, clock or SystemClock())
         self.experiments = Experiments(store)
         self.sessions = Sessions(store)

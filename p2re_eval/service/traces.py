@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from p2re_eval.interfaces import Clock
 from p2re_eval.records import Span, Trace
 from p2re_eval.service.contracts import Page, TraceDetail, cursor_number, next_by_id, page_size
+from p2re_eval.service.narrowing import in_what_was_written, narrowed
+from p2re_eval.service.revisions import NO_PROJECT, Revisions
 from p2re_eval.store import (
     Store,
     TraceFilter,
@@ -18,6 +20,7 @@ from p2re_eval.store import (
     trace_lists,
     trace_search,
 )
+from p2re_eval.store.expression import ExpressionError
 from p2re_eval.store.expression_sql import compile_expression
 from p2re_eval.store.response_queries import ResponseRow
 from p2re_eval.store.trace_search import TraceHit
@@ -26,9 +29,10 @@ from p2re_eval.store.trace_search import TraceHit
 class Traces:
     """Every recorded run of a store."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, revisions: Revisions = NO_PROJECT) -> None:
         self._store = store
         self._clock = clock
+        self._revisions = revisions
 
     def list(
         self, wanted: TraceFilter | None = None, *, limit: int = 50, cursor: str | None = None
@@ -41,14 +45,28 @@ class Traces:
         return Page(items=tuple(rows), next_cursor=next_by_id([row.id for row in rows], size))
 
     def search(
-        self, expression: str, *, limit: int = 50, cursor: str | None = None
+        self,
+        expression: str,
+        wanted: TraceFilter | None = None,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[TraceHit]:
-        """The newest first; a page looks at a bounded number of traces, so it may hold few or none
-        and still have a next one, and its note says so.
+        """The newest first that the filters let through as well; a page looks at a bounded number
+        of traces, so it may hold few or none and still have a next one, and its note says so.
 
-        Raises ExpressionError, which shows the place of the mistake.
+        Raises ExpressionError, which shows the place of the mistake in the expression.
         """
+        if wanted is None:
+            return self._search(expression, limit, cursor)
+        try:
+            return self._search(narrowed(expression, wanted), limit, cursor)
+        except ExpressionError as error:
+            raise in_what_was_written(error, expression) from None
+
+    def _search(self, expression: str, limit: int, cursor: str | None) -> Page[TraceHit]:
         size, before = page_size(limit), cursor_number(cursor)
+        expression = self._revisions.in_expression(expression)
         wanted = compile_expression(expression, now_ns=self._clock.now_ns())
         self._store.index_everything()
 

@@ -29,6 +29,7 @@ def back_up(connection: sqlite3.Connection, path: Path, target: Path) -> int:
         raise StoreError(what, path=target) from None
     try:
         with explained(target), closing(sqlite3.connect(target)) as copy:
+            copy.execute("PRAGMA journal_mode = OFF")  # it is whole, or it is thrown away
             connection.backup(copy)
             _check(copy, target)
     except BaseException:

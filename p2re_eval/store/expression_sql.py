@@ -284,13 +284,8 @@ class _Compiler:
         return literal.value.lower() == "true"
 
 
-_NUMBERED = """EXISTS (SELECT 1 FROM prompt_templates p JOIN versions v ON v.template = p.id
-  WHERE p.name = t.prompt_name AND v.number = ? AND v.version = lower(hex(t.prompt_version)))"""
-
-
 def _versions(node: Condition) -> tuple[str, tuple[object, ...]]:
-    """A version by all its digits, by its first seven or more, by the number that the record gave
-    it, or by another program's name."""
+    """A version by all its digits, by its first seven or more, or by another program's name."""
     tests: list[str] = []
     values: list[object] = []
     for literal in node.values:
@@ -298,9 +293,6 @@ def _versions(node: Condition) -> tuple[str, tuple[object, ...]]:
         if re.fullmatch("[0-9a-f]{7,64}", text):
             tests.append("t.prompt_version BETWEEN ? AND ?")
             values += [bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))]
-        elif re.fullmatch("v[1-9][0-9]*", text):
-            tests.append(f"({_NUMBERED} OR t.prompt_version = ?)")
-            values += [int(text[1:]), text]
         else:
             tests.append("t.prompt_version = ?")
             values.append(text)

@@ -2,8 +2,9 @@
 
 Everything is taken by its id in the order of ids. What stands in more than one database is decided
 by what it says, never by where it stands: an ended trace beats one that was cut off, the later
-judgement the earlier, and of two that are equal in that the one whose text is greater. Counts of
-what retention took stay apart by origin, and of one origin the larger is kept.
+judgement the earlier, and of two that are equal in that the one whose text is greater. What
+retention took counts by trace; the sums of files of old stay apart by origin, and of one origin the
+larger is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from itertools import groupby, repeat
 from pathlib import Path
 
 from p2re_eval.records import Evaluation, Experiment, Trace
-from p2re_eval.store import experiment_queries, rollups, trace_queries, transfer
+from p2re_eval.store import experiment_queries, pruned, rollups, trace_queries, transfer
 from p2re_eval.store.jobs import (
     FinishExperiment,
     FinishTrace,
@@ -29,6 +30,7 @@ from p2re_eval.store.jobs import (
 from p2re_eval.store.online_transfer import online_lines, says_more
 from p2re_eval.store.transaction import Transaction
 from p2re_eval.store.transfer import Line, MoveLabel, line_text
+from p2re_eval.store.upkeep import judged_watermark
 
 _BATCH = 200
 
@@ -255,7 +257,8 @@ def _experiment_rank(experiment: Experiment) -> tuple[object, ...]:
 
 
 def _merge_pruned(sources: Iterable[Source], transaction: Transaction) -> None:
-    """What retention took elsewhere is counted there, under that file's origin."""
+    """What retention took elsewhere: each trace by its share, and the sums of files of old under
+    the names of those files."""
     connection = transaction.connection
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -263,7 +266,9 @@ def _merge_pruned(sources: Iterable[Source], transaction: Transaction) -> None:
             for table, count in (("rollups", "traces"), ("score_rollups", "evaluations")):
                 _merge_table(source.connection, connection, table, count)
             _merge_names(source.connection, connection)
+            pruned.take_over(source.connection, connection)
         rollups.take_off_twice(connection)
+        rollups.count_gone(connection, judged=judged_watermark(connection), shares=True)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -274,8 +279,8 @@ def _merge_pruned(sources: Iterable[Source], transaction: Transaction) -> None:
 def _merge_table(
     source: sqlite3.Connection, target: sqlite3.Connection, table: str, count: str
 ) -> None:
-    mine = (rollups.HERE, rollups.TWICE)
-    rows = source.execute(f"SELECT * FROM {table} WHERE origin NOT IN (?, ?)", mine)  # noqa: S608 - our own names
+    mine = (rollups.HERE, rollups.TWICE, pruned.GONE)
+    rows = source.execute(f"SELECT * FROM {table} WHERE origin NOT IN (?, ?, ?)", mine)  # noqa: S608 - our own names
     names = [column[0] for column in rows.description]
     keys = rollups.TRACE_KEYS if table == "rollups" else rollups.SCORE_KEYS
     news = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
 from p2re_eval.errors import NewerSchema
+from p2re_eval.store.before_migrating import back_up, refuse_without_room, tell
 from p2re_eval.store.schema import APPLICATION_ID, TABLES, statements
 from p2re_eval.store.steps.budget_and_quarantine import add_spending_and_quarantine
 from p2re_eval.store.steps.call_views import add_call_views
@@ -16,6 +16,7 @@ from p2re_eval.store.steps.capture_tables import add_capture
 from p2re_eval.store.steps.comparable_results import make_results_comparable
 from p2re_eval.store.steps.failed_traces import find_failures
 from p2re_eval.store.steps.online_tables import add_online_experiments
+from p2re_eval.store.steps.pruned_shares import keep_pruned_shares
 from p2re_eval.store.steps.pruned_traces import remember_pruned_traces
 from p2re_eval.store.steps.record_tables import add_record_tables
 from p2re_eval.store.steps.session_totals import keep_session_totals
@@ -45,6 +46,7 @@ STEPS: tuple[Step, ...] = (
     add_call_views,
     remember_pruned_traces,
     find_failures,
+    keep_pruned_shares,
     keep_session_totals,
 )
 """Step N takes a file from version N-1 to N. Steps that were released never change."""
@@ -55,18 +57,27 @@ def migrate(
 ) -> Path | None:
     """Bring the file to version ``len(steps)``; gives the backup made of an older file.
 
-    Raises NewerSchema for a file that this version does not know.
+    Raises NewerSchema for a file that this version does not know, StoreFull without room on the
+    disk. A large file's steps are told on standard error.
     """
     version = schema_version(connection)
     refuse_newer(version, path, known=len(steps))
     if version == len(steps):
         return None
-    backup = _back_up(connection, path, version) if version else None
+    backup = _copied(connection, path, version) if version else None
     for number, step in enumerate(steps[version:], start=version + 1):
+        if version:
+            tell(path, f"to newer tables, step {number} of {len(steps)}")
         _take(connection, step, number)
     if not version:  # in an old file what is written next takes the pages of replaced tables
         connection.execute("PRAGMA incremental_vacuum").fetchall()
     return backup
+
+
+def _copied(connection: sqlite3.Connection, path: Path, version: int) -> Path:
+    refuse_without_room(path, version)
+    tell(path, "backing it up before its tables change")
+    return back_up(connection, path, version)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -104,15 +115,3 @@ def _take_alone(connection: sqlite3.Connection, step: Step, number: int) -> None
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    backup = path.with_name(f"{path.name}.schema{version}-{moment}.backup")
-    backup.touch(mode=0o600, exist_ok=False)
-    target = sqlite3.connect(backup)
-    try:
-        connection.backup(target)
-    finally:
-        target.close()
-    return backup

@@ -1,4 +1,4 @@
-"""Prompts as the record knows them: templates, their numbered versions, and labels that move."""
+"""Prompts as the record knows them: templates, their versions, and labels that move."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from p2re_eval.store.transaction import Transaction
 
 
 class TemplateRow(Record):
-    """A prompt as lists show it; ``versions`` counts, ``newest`` is the last one's number."""
+    """A prompt as lists show it; ``versions`` counts, ``newest`` and the labels name hashes."""
 
     id: int
     name: str
@@ -23,15 +23,15 @@ class TemplateRow(Record):
     versions: int
     newest: str | None = None
     newest_ns: int | None = None
-    labels: dict[str, int] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class VersionRow(Record):
-    """One immutable version of a prompt; ``number`` counts from 1 in the order of recording."""
+    """One immutable version of a prompt; ``number`` is that of git's history, where it is known."""
 
     id: int
     name: str
-    number: int
+    number: int | None = None
     version: str
     path: str | None = None
     commit: str | None = None
@@ -43,23 +43,28 @@ class VersionRow(Record):
         """The first twelve digits, as tables show it."""
         return self.version[:12]
 
+    @property
+    def shown(self) -> str:
+        """``v3 (1a2b3c4d5e6f)``, or the digits alone where git does not number it."""
+        digits = self.short_version
+        return digits if self.number is None else f"v{self.number} ({digits})"
+
 
 class LabelMove(Record):
-    """A label's step from version to version; ``number`` None means that it was taken away."""
+    """A label's step from version to version; ``version`` None means that it was taken away."""
 
     label: str
-    number: int | None
     version: str | None
     moved_ns: int
 
 
 _VERSION = (
-    'SELECT v.id, p.name, v.number, v.version, v.path, v."commit", v.created_ns, v.template '
+    'SELECT v.id, p.name, v.version, v.path, v."commit", v.created_ns, v.template '
     "FROM versions v JOIN prompt_templates p ON p.id = v.template "
 )
 _LABELS_NOW = (
-    "SELECT l.label, v.number, l.version FROM labels l LEFT JOIN versions v ON v.id = l.version "
-    "WHERE l.template = ? AND l.version IS NOT NULL AND NOT EXISTS (SELECT 1 FROM labels n "
+    "SELECT l.label, v.version FROM labels l JOIN versions v ON v.id = l.version "
+    "WHERE l.template = ? AND NOT EXISTS (SELECT 1 FROM labels n "
     "WHERE n.template = l.template AND n.label = l.label "
     "AND (n.moved_ns, n.id) > (l.moved_ns, l.id)) ORDER BY l.label"
 )
@@ -88,10 +93,10 @@ def list_templates(
 def list_versions(
     connection: sqlite3.Connection, name: str, path: Path, *, limit: int, before: int | None = None
 ) -> list[VersionRow]:
-    """The newest versions first, below the number ``before``. Raises NoSuchRecord."""
+    """The newest recorded first, below the row ``before``. Raises NoSuchRecord."""
     template = _template(connection, name, path)
     rows = connection.execute(
-        f"{_VERSION} WHERE v.template = ? AND v.number < ? ORDER BY v.number DESC LIMIT ?",
+        f"{_VERSION} WHERE v.template = ? AND v.id < ? ORDER BY v.id DESC LIMIT ?",
         (template, before or 1 << 62, limit),
     ).fetchall()
     labels = _labels_now(connection, template)
@@ -101,25 +106,20 @@ def list_versions(
 def find_version(
     connection: sqlite3.Connection, name: str, reference: str, path: Path
 ) -> VersionRow:
-    """A version by ``v3``, ``latest``, a label, or the beginning of its hash.
+    """A version by ``latest``, a label, or the beginning of its hash.
 
     Raises NoSuchRecord, and StoreError when more than one begins so.
     """
     template = _template(connection, name, path)
     labels = _labels_now(connection, template)
-    number = _number(connection, template, reference, labels)
-    if number is not None:
-        rows = connection.execute(
-            f"{_VERSION} WHERE v.template = ? AND v.number = ?", (template, number)
-        ).fetchall()
-    else:
-        rows = connection.execute(
-            f"{_VERSION} WHERE v.template = ? AND substr(v.version, 1, ?) = ? LIMIT 2",
-            (template, len(reference), reference),
-        ).fetchall()
+    newest = _newest(connection, template)
+    digits = newest if reference == "latest" else labels.get(reference, reference)
+    rows = connection.execute(
+        f"{_VERSION} WHERE v.template = ? AND substr(v.version, 1, ?) = ? LIMIT 2",
+        (template, len(digits), digits),
+    ).fetchall()
     if not rows or not reference:
-        choices = [*labels, "latest", f"v{_newest(connection, template)}"]
-        hint = did_you_mean(reference, choices)
+        hint = did_you_mean(reference, [*labels, "latest", newest[:12]])
         what = f"{path}: the prompt '{name}' has no version or label '{reference}'{hint}"
         raise NoSuchRecord(what, path=path)
     if len(rows) > 1:
@@ -134,8 +134,8 @@ def read_template(connection: sqlite3.Connection, version: VersionRow) -> Prompt
     return record_of(PromptTemplate, unpacked(body[0]))
 
 
-def labels_now(connection: sqlite3.Connection, name: str, path: Path) -> dict[str, int]:
-    """The labels of a prompt and the number of each one's version. Raises NoSuchRecord."""
+def labels_now(connection: sqlite3.Connection, name: str, path: Path) -> dict[str, str]:
+    """The labels of a prompt and the hash of each one's version. Raises NoSuchRecord."""
     return _labels_now(connection, _template(connection, name, path))
 
 
@@ -144,7 +144,7 @@ def label_history(
 ) -> list[LabelMove]:
     """Where a prompt's labels went, the newest move first. Raises NoSuchRecord."""
     rows = connection.execute(
-        "SELECT l.label, v.number, v.version, l.moved_ns FROM labels l "
+        "SELECT l.label, v.version, l.moved_ns FROM labels l "
         "LEFT JOIN versions v ON v.id = l.version "
         "WHERE l.template = ? AND (? IS NULL OR l.label = ?) ORDER BY l.moved_ns DESC, l.id DESC",
         (_template(connection, name, path), label, label),
@@ -188,27 +188,18 @@ def _template(connection: sqlite3.Connection, name: str, path: Path) -> int:
     return int(found[0])
 
 
-def _number(
-    connection: sqlite3.Connection, template: int, reference: str, labels: dict[str, int]
-) -> int | None:
-    if reference in labels:
-        return labels[reference]
-    if reference == "latest":
-        return _newest(connection, template)
-    return int(reference[1:]) if reference[:1] == "v" and reference[1:].isdecimal() else None
+def _newest(connection: sqlite3.Connection, template: int) -> str:
+    sql = "SELECT version FROM versions WHERE template = ? ORDER BY id DESC LIMIT 1"
+    row = connection.execute(sql, (template,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
-def _newest(connection: sqlite3.Connection, template: int) -> int:
-    sql = "SELECT coalesce(max(number), 0) FROM versions WHERE template = ?"
-    return int(connection.execute(sql, (template,)).fetchone()[0])
-
-
-def _labels_now(connection: sqlite3.Connection, template: int) -> dict[str, int]:
+def _labels_now(connection: sqlite3.Connection, template: int) -> dict[str, str]:
     rows = connection.execute(_LABELS_NOW, (template,))
-    return {row["label"]: row["number"] for row in rows}
+    return {row["label"]: row["version"] for row in rows}
 
 
-def _version_row(row: sqlite3.Row, labels: dict[str, int]) -> VersionRow:
+def _version_row(row: sqlite3.Row, labels: dict[str, str]) -> VersionRow:
     values = {key: row[key] for key in row.keys() if key != "template"}  # noqa: SIM118 - a Row is not a mapping
-    carried = tuple(label for label, number in labels.items() if number == row["number"])
+    carried = tuple(label for label, version in labels.items() if version == row["version"])
     return VersionRow(**values, labels=carried)

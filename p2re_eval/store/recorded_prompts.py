@@ -25,11 +25,12 @@ class RecordedPrompts:
         self._path = path.expanduser()
 
     def labelled(self, name: str, label: str) -> PromptTemplate | None:
-        """The version that the label is on now; None where there is none.
+        """The version that the label is on now, or the ``latest``; None where there is none.
 
         Raises StoreError (a damaged file ...).
         """
-        return self.version(name, label) if label in self._labels(name) else None
+        known = label == "latest" or label in self._labels(name)
+        return self.version(name, label) if known else None
 
     def version(self, name: str, reference: str) -> PromptTemplate | None:
         """The one version that begins so; None where none does. Raises StoreError (several do)."""
@@ -55,7 +56,7 @@ class RecordedPrompts:
         return did_you_mean(label, labels) or f"; labels of '{name}': {', '.join(labels)}"
 
     def _labels(self, name: str) -> list[str]:
-        nothing: dict[str, int] = {}
+        nothing: dict[str, str] = {}
         return list(self._ask(lambda connection: labels_now(connection, name, self._path), nothing))
 
     def _ask(self, question: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:

@@ -127,7 +127,7 @@ class Redaction:
             return Text(text), passed
         more = message.tool_calls or message.tool_call_id or message.name
         if more or self._must_look:
-            text, passed = self._dump(message, names=False, exclude_defaults=True)
+            text, passed = self._dump(message, exclude_defaults=True)
             return Text(text), passed
         return self.plainly_said(message.role, content)
 
@@ -142,7 +142,7 @@ class Redaction:
         try:
             said = f',"content":{to_json(content).decode()}' if content else ""
             text = f'{{"role":"{role}"{said}}}'
-            if self._passes(text, names=False):
+            if self._passes(text):
                 return Text(text, content), True
         except PydanticSerializationError:
             pass
@@ -180,22 +180,20 @@ class Redaction:
     def _is_plain(self, text: str) -> bool:
         return "\\u" not in text and "\\/" not in text and self._look(text)
 
-    def _passes(self, text: str, *, names: bool = True) -> bool:
-        """Whether JSON text can be written as it is; without ``names`` its keys are our own."""
+    def _passes(self, text: str) -> bool:
+        """Whether JSON text can be written as it is."""
         if self._must_look:
             return False
-        if not names:
-            return self._secrets is None or not self._secrets.suspects(text)
         return self._seen(text) if len(text) <= _SHORT else self._look(text)
 
     def _look(self, text: str) -> bool:
-        return self._secrets is None or not self._secrets.suspects_json(text)
+        return self._secrets is None or not self._secrets.suspects(text)
 
-    def _dump(self, record: BaseModel, *, names: bool = True, **options: Any) -> tuple[str, bool]:
+    def _dump(self, record: BaseModel, **options: Any) -> tuple[str, bool]:
         """The JSON text, and whether it passed as it is: then so does every text inside it."""
         try:
             text = record.model_dump_json(**options)
-            if self._passes(text, names=names):
+            if self._passes(text):
                 return text, True
         except PydanticSerializationError:
             pass  # a lone surrogate, or something that only str() can write: the slow way

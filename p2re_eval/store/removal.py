@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from p2re_eval.store import rollups
+from p2re_eval.store import pruned, rollups
 from p2re_eval.store.search import forget, watermark
 from p2re_eval.store.upkeep import judged_watermark
 
@@ -28,6 +28,7 @@ def delete_traces(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> i
     ids = [row[0] for row in rows]
     prompts, blobs = _used_by(connection, ids)
     remove_rows(connection, ids)
+    pruned.forget(connection, trace_ids)
     for table in ("evaluation_history", "evaluations"):
         more = " AND experiment_id IS NULL" if table == "evaluations" else ""
         connection.execute(
@@ -36,6 +37,28 @@ def delete_traces(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> i
         )
     _delete_unused(connection, prompts, blobs)
     return len(ids)
+
+
+def delete_securely(
+    connection: sqlite3.Connection, trace_ids: Sequence[str], sessions: str, *, words: bool = False
+) -> None:
+    """The same for these traces and the sessions whose id begins so, with zeros where they stood;
+    with ``words`` the index lets go of theirs at once, for which it is written anew.
+
+    Inside an open transaction.
+    """
+    before = connection.execute("PRAGMA secure_delete").fetchone()[0]
+    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        delete_traces(connection, trace_ids)
+        connection.execute(
+            "DELETE FROM sessions WHERE session_id >= ? AND session_id < ?",
+            (f"{sessions}-", f"{sessions}."),
+        )
+        if words:
+            connection.execute("INSERT INTO search(search) VALUES ('optimize')")
+    finally:
+        connection.execute(f"PRAGMA secure_delete = {int(before)}")
 
 
 def remove_rows(connection: sqlite3.Connection, ids: Sequence[int], *, keep: bool = False) -> None:

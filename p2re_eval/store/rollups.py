@@ -1,9 +1,10 @@
 """What statistics read: counts by hour and day, kept in step with traces and evaluations.
 
 Rows of ``origin`` '' are the sum of what is in the file now. Before retention deletes a trace it
-moves the trace's share to the file's own origin, so that the sum over all origins never changes.
-A trace that another file has let go of while it is still here is in that origin too: rows of
-``TWICE`` take it off again. Rows that fell to nothing are removed.
+moves the trace's share to the origin ``GONE`` (:mod:`p2re_eval.store.pruned`), so that the sum over
+all origins never changes. Files of old counted what they let go of as one sum under their own name;
+of such a trace that is still here rows of ``TWICE`` take one count off. Rows that fell to nothing
+are removed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
+
+from p2re_eval.store import pruned
+from p2re_eval.store.pruned import GONE
 
 HERE = ""
 """The origin of what is counted from rows that are still in the file."""
@@ -81,7 +85,8 @@ def changed_scores(period: str) -> str:
     return scores_share(period, "true", source=both, sign="t.sign")
 
 
-_GONE = "EXISTS (SELECT 1 FROM pruned p WHERE p.trace_id = t.trace_id)"
+_NAMED = "EXISTS (SELECT 1 FROM pruned p WHERE p.trace_id = t.trace_id)"
+_PRESENT = "EXISTS (SELECT 1 FROM traces h WHERE h.trace_id = t.trace_id)"
 _ENDED = "responses r JOIN traces t ON t.id = r.trace"
 JUDGED = "e.id > :first AND e.id <= :last"
 
@@ -124,7 +129,7 @@ def take_out_traces(
     scored = f"{known} AND e.id <= :judged"
     moves = [(-1, HERE, "true")]
     if keep:
-        moves += [(1, own_origin(connection), f"NOT {_GONE}"), (1, TWICE, _GONE)]
+        moves += [(1, GONE, f"NOT {_NAMED}"), (1, TWICE, _NAMED)]
     for sign, origin, which in moves:
         values = {**here, "sign": sign}
         share = partial(traces_share, where=f"{counted} AND {which}")
@@ -132,11 +137,7 @@ def take_out_traces(
         share = partial(scores_share, where=f"{scored} AND {which}")
         _add_scores(connection, share, origin, values)
     if keep:
-        connection.execute(
-            f"INSERT OR IGNORE INTO pruned(trace_id, origin) SELECT t.trace_id, '' FROM traces t "  # noqa: S608 - our own SQL
-            f"WHERE {counted} AND NOT {_GONE}",
-            {"rows": here["rows"], "ended": ended},
-        )
+        pruned.remember(connection, _VERSION, f"{counted} AND NOT {_NAMED}", here)
     _remove_empty(connection)
 
 
@@ -151,6 +152,27 @@ def take_off_twice(connection: sqlite3.Connection) -> None:
     traces, scores = f"traces t {gone}", f"{_JUDGED_TRACES} {gone}"
     _add_traces(connection, lambda p: traces_share(p, ended, source=traces), TWICE, values)
     _add_scores(connection, lambda p: scores_share(p, "true", source=scores), TWICE, values)
+
+
+def count_gone(connection: sqlite3.Connection, *, judged: int, shares: bool) -> None:
+    """After a merge or an import, in which traces may have come back that retention had taken: they
+    count from their rows again, and what was said of them too. ``shares`` says whether shares came,
+    ``judged`` is the last evaluation that was counted. Inside an open transaction.
+    """
+    back = f"SELECT 1 FROM pruned_shares t WHERE {_PRESENT} LIMIT 1"  # noqa: S608 - our own SQL
+    if connection.execute(back).fetchone():
+        add_changes(connection)  # else they would be in the count and be added once more
+        connection.execute("DELETE FROM score_rollups WHERE origin = ?", (HERE,))
+        count_judged(connection, 0, judged)
+    elif not shares:
+        return
+    for table in ("rollups", "score_rollups"):
+        connection.execute(f"DELETE FROM {table} WHERE origin = ?", (GONE,))  # noqa: S608 - our own names
+    away = f"NOT {_PRESENT} AND NOT {_NAMED}"
+    scores = "pruned_evaluations e JOIN pruned_traces t ON t.trace_id = e.trace_id"
+    values = {"sign": 1}
+    _add_traces(connection, lambda p: traces_share(p, away, source="pruned_traces t"), GONE, values)
+    _add_scores(connection, lambda p: scores_share(p, away, source=scores), GONE, values)
 
 
 def take_out_evaluations(connection: sqlite3.Connection, evaluations: Iterable[int]) -> None:

@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from p2re_eval.records import JSON
 from p2re_eval.records.secrets import names_a_key
+from p2re_eval.store.keys_in_text import without_keys
 
 SHORTEST_VALUE = 8
 """Characters; a shorter value of an environment variable would be found in ordinary words."""
@@ -158,6 +159,8 @@ _KEY_ENDINGS = (
     *("key", "keyid", "key-id", "key_id", "token", "secret", "authorization", "password"),
     *("credential", "credentials", " "),  # spaces around a name do not count
 )
+_KEY_WORDS = ("key", "token", "secret", "password", "credential", "authorization")
+"""One of them is in every name of a key."""
 _SECRET_NAME = re.compile(r".*(key|token|secret|password|passwd|credentials?|auth)")
 
 
@@ -187,10 +190,6 @@ class Secrets:
 
     def suspects(self, text: str) -> bool:
         """Whether a text, or the JSON text of something, may hold a secret; rarely wrong."""
-        return self._holds_value(text) or _may_hold(text, text.lower())
-
-    def suspects_json(self, text: str) -> bool:
-        """The same for JSON text, where a key's name can also tell."""
         lowered = text.lower()
         return self._holds_value(text) or _names_a_key(lowered) or _may_hold(text, lowered)
 
@@ -206,7 +205,7 @@ class Secrets:
         for shape in SHAPES:
             if shape.may_be_in(text, lowered):
                 text = shape.replaced(text)
-        return text
+        return without_keys(text) if '"' in text else text
 
 
 def value_of_key(name: JSON, value: JSON) -> JSON:
@@ -271,6 +270,8 @@ def _has_prefixed_at(text: str, mark: str) -> bool:
 
 def _names_a_key(lowered: str) -> bool:
     """Whether JSON has a key that :func:`names_a_key` may know, by the way it ends."""
+    if '"' not in lowered or not any(word in lowered for word in _KEY_WORDS):
+        return False
     at = lowered.find('":')
     while at >= 0:
         if _ends_as_key(lowered, at):

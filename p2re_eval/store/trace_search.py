@@ -26,9 +26,9 @@ class TraceHit(Record):
 
 _NO_VERSION = {"none", "null"}
 _ANY_OF_VERSION = """
-SELECT 1 FROM versions WHERE number = ?
-UNION ALL SELECT 1 FROM (SELECT 1 FROM traces WHERE prompt_version = ? LIMIT 1)
+SELECT 1 FROM (SELECT 1 FROM traces WHERE prompt_version = ? LIMIT 1)
 UNION ALL SELECT 1 FROM (SELECT 1 FROM traces WHERE prompt_version BETWEEN ? AND ? LIMIT 1)
+UNION ALL SELECT 1 FROM versions WHERE version BETWEEN ? AND ?
 """
 _EVERYTHING = Leader("traces t WHERE true", "t.id", (), ordered=True, what="")
 
@@ -108,20 +108,19 @@ def unknown_versions(connection: sqlite3.Connection, versions: Sequence[str]) ->
     for one in versions:
         if one in _NO_VERSION or connection.execute(_ANY_OF_VERSION, _as_version(one)).fetchone():
             continue
-        most = connection.execute("SELECT max(number) FROM versions").fetchone()[0] or 0
-        numbers = [f"v{number}" for number in range(1, most + 1)]
-        return f"no prompt of this database has a version '{one}'{did_you_mean(one, numbers)}"
+        what = f"no prompt of this database has a version '{one}'"
+        if re.fullmatch("v[1-9][0-9]*", one):
+            return f"{what}; a number is that of git: name one prompt beside it, in its project"
+        return f"{what}; give the beginning of its hash, seven digits or more"
     return None
 
 
 def _as_version(text: str) -> tuple[object, ...]:
-    """By its number, its first digits, or another program's name for it."""
-    numbered = re.fullmatch("v([1-9][0-9]*)", text)
-    if re.fullmatch("[0-9a-f]{7,64}", text):
-        bounds = bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))
-    else:
-        bounds = b"", b""
-    return int(numbered[1]) if numbered else 0, text, *bounds
+    """By its first digits, or another program's name for it."""
+    if not re.fullmatch("[0-9a-f]{7,64}", text):
+        return text, b"", b"", "", ""
+    low, high = text.ljust(64, "0"), text.ljust(64, "f")
+    return text, bytes.fromhex(low), bytes.fromhex(high), low, high
 
 
 def _choose(

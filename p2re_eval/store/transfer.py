@@ -19,7 +19,7 @@ from pydantic_core import PydanticSerializationError
 
 from p2re_eval.errors import NoSuchRecord, StoreError
 from p2re_eval.records import PromptTemplate, Session
-from p2re_eval.store import experiment_queries, trace_queries
+from p2re_eval.store import experiment_queries, pruned, rollups, trace_queries
 from p2re_eval.store.apply import apply_all, apply_one
 from p2re_eval.store.columns import columns
 from p2re_eval.store.jobs import (
@@ -36,6 +36,7 @@ from p2re_eval.store.online_transfer import KeepOnline, KeepUnit, online_lines, 
 from p2re_eval.store.payloads import json_of, record_of, unpacked
 from p2re_eval.store.removal import drop_texts
 from p2re_eval.store.transaction import Transaction
+from p2re_eval.store.upkeep import judged_watermark
 
 FORMAT = 1
 PAST_COLUMNS = columns(
@@ -82,8 +83,24 @@ class KeepPastEvaluation:
     write: Literal["keep_past_evaluation"] = "keep_past_evaluation"
 
 
+@dataclass(frozen=True, slots=True)
+class KeepPruned:
+    """What a trace came to that retention has taken."""
+
+    trace_id: str
+    share: pruned.Share
+    write: Literal["keep_pruned"] = "keep_pruned"
+
+
 Line: TypeAlias = (
-    Job | PinTrace | LeaveTextsOut | MoveLabel | KeepPastEvaluation | KeepOnline | KeepUnit
+    Job
+    | PinTrace
+    | LeaveTextsOut
+    | MoveLabel
+    | KeepPastEvaluation
+    | KeepOnline
+    | KeepUnit
+    | KeepPruned
 )
 
 
@@ -103,6 +120,8 @@ def everything(connection: sqlite3.Connection, path: Path) -> Iterator[Line]:
     yield from stray_evaluations(connection)
     for experiment_id in _names(connection, "experiments", "experiment_id"):
         yield from experiment_lines(connection, experiment_id, path)
+    for trace_id, share in pruned.all_shares(connection):
+        yield KeepPruned(trace_id, share)
 
 
 def prompt_lines(connection: sqlite3.Connection) -> Iterator[Line]:
@@ -236,7 +255,14 @@ def import_lines(
             batch = []
     if batch:
         write_lines(transaction(), batch)
+    count = partial(_count_gone, shares="keep_pruned" in counts)
+    apply_all(transaction(), [Change(count, forgets=False)])
     return counts
+
+
+def _count_gone(transaction: Transaction, *, shares: bool) -> None:
+    judged = judged_watermark(transaction.connection)
+    rollups.count_gone(transaction.connection, judged=judged, shares=shares)
 
 
 def write_lines(transaction: Transaction, batch: Iterable[Line]) -> None:
@@ -259,6 +285,8 @@ def _written(transaction: Transaction, line: Line) -> None:
             _move_label(connection, line)
         case KeepPastEvaluation():
             _keep_past(connection, line.values)
+        case KeepPruned():
+            pruned.take_share(connection, line.trace_id, line.share)
         case KeepOnline() | KeepUnit():
             write_line(transaction, line)
         case _:

@@ -23,8 +23,9 @@ from tabulate import tabulate
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
-PLUGIN = ("-p", "p2re_eval.pytest_plugin")
-"""Other installed plugins are left out of every contestant: they would be measured with it."""
+PLUGIN = ("env", "PYTEST_PLUGINS=p2re_eval.pytest_plugin")
+"""Other installed plugins are left out of every contestant: they would be measured with it. Not by
+``-p``: that reads the entry points of everything installed, as pytest otherwise does by itself."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def rounds(contestants: dict[str, Sequence[object]], folder: Path, count: int) -
 def ours(concurrency: int) -> list[object]:
     """The whole corridor: YAML, items, durable traces, a score, the terminal and HTML report."""
     return [
-        PYTHON, "-m", "pytest", *PLUGIN, "--p2re", "suites", "-q", "-p", "no:cacheprovider",
+        *PLUGIN, PYTHON, "-m", "pytest", "--p2re", "suites", "-q", "-p", "no:cacheprovider",
         "--p2re-concurrency", concurrency
     ]  # fmt: skip
 
@@ -201,7 +202,7 @@ def not_used(count: int) -> list[list[object]]:
         (folder / "test_plain.py").write_text("def test_one():\n    assert True\n")
         base = [PYTHON, "-m", "pytest", "test_plain.py", "-q", "-p", "no:cacheprovider"]
         found = rounds(
-            {"without the plugin": base, "installed, not used": [*base, *PLUGIN]},
+            {"without the plugin": base, "installed, not used": [*PLUGIN, *base]},
             folder,
             count * 4,
         )

@@ -292,11 +292,11 @@ def test_labels_move_and_log_shows_what_was_recorded(repository: Path) -> None:
     entries = json.loads(p2re("log", "route_ticket", "--json").stdout)
     versions = {entry["number"]: entry["version"] for entry in entries}
     assert p2re("label", "route_ticket", "staging").stdout == (
-        f"route_ticket: 'staging' is on {versions[2][:12]}\n"
+        f"route_ticket: 'staging' is on v2 ({versions[2][:12]})\n"
     )
     p2re("label", "route_ticket", "production", "v2")
     moved = p2re("label", "route_ticket", "production", "v1").stdout
-    assert moved == f"route_ticket: 'production' is on {versions[1][:12]}\n"
+    assert moved == f"route_ticket: 'production' is on v1 ({versions[1][:12]})\n"
     with open_store(default_path()) as store:
         store.finish_trace(
             Trace(
@@ -327,7 +327,7 @@ def test_labels_move_and_log_shows_what_was_recorded(repository: Path) -> None:
 
 
 def test_a_search_by_the_number_that_log_shows(repository: Path) -> None:
-    """Though the record learned of that version first, and calls it v1."""
+    """Though the record learned of that version first; every door opens the same."""
     commit("Kinder")
     versions = {
         one["number"]: one["version"]
@@ -349,3 +349,9 @@ def test_a_search_by_the_number_that_log_shows(repository: Path) -> None:
         asked = f"prompt == route_ticket and version == {version}"
         done = CliRunner().invoke(main, [*search, asked])
         assert len(json.loads(done.stdout)) == found
+    opened = json.loads(CliRunner().invoke(main, ["open", "prompt:route_ticket@v2"]).stdout)
+    assert (opened["row"]["version"], opened["row"]["number"]) == (versions[2], 2)
+    missing = CliRunner().invoke(main, ["open", "prompt:route_ticket@v1"])
+    assert f"has no version or label '{versions[1]}'" in missing.stderr
+    unknown = CliRunner().invoke(main, ["open", "prompt:route_ticket@v3"])
+    assert "has 2 committed versions, so there is no v3" in unknown.stderr

@@ -106,10 +106,12 @@ def test_the_form_runs_and_saves_what_was_filled_in(bench: Workbench, tmp_path: 
     form.fields["ticket"].widget.value = "Hello"
     form.fields["most"].widget.value = "many"
     buttons["Run"].click()
+    form.asking.join()
     assert "takes an integer, not" in form.said.value
     form.fields["most"].widget.value = "7"
     form.fields["teams"].widget.value = '["a", "b"]'
     buttons["Run"].click()
+    form.asking.join()
     assert "Hello short 8 a-b" in form.answers.children[0].value
     buttons["Save as a case"].click()
     assert "suites/saved/route.yaml" in form.said.value

@@ -261,8 +261,9 @@ def test_promotion_moves_the_label(online: Online, store: Store) -> None:
             messages=(TemplateMessage(role="user", content=text),),
         )
         store.save_prompt_version(template).result()
-    online.start("tone", [CALM, BRISK], outcome="solved")
-    assert online.promote("tone", "brisk").number == 2
+    brisk = Variant(name="brisk", prompt=f"route@{'1' * 12}")
+    online.start("tone", [Variant(name="calm"), brisk], outcome="solved")
+    assert online.promote("tone", "brisk").shown == "1" * 12
     assert Service(store).prompts.get("route", "production").row.version == "1" * 64
     stopped = online.get("tone")
     assert (stopped.status, stopped.winner) == ("STOPPED", "brisk")

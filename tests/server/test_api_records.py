@@ -42,19 +42,21 @@ def experiments(store: Any, record: Any) -> tuple[str, str]:
 
 
 def test_prompt_versions_labels_and_diffs(served: Any, record: Any) -> None:
-    record.version("Hello")
-    record.version("Hello again")
+    old = record.version("Hello")
+    new = record.version("Hello again")
     names = served.get("/prompts").json["items"]
     assert [(one["name"], one["recorded"]["versions"]) for one in names] == [("route", 2)]
-    moved = served.ask(
-        "PUT", "/api/p2re/prompts/route/labels/production", json_body={"version": "v1"}
-    )
-    assert moved.json["labels"] == ["production"]
+    path = "/api/p2re/prompts/route/labels/production"
+    moved = served.ask("PUT", path, json_body={"version": old.version[:12]})
+    assert (moved.json["labels"], moved.json["number"]) == (["production"], None)
+    assert served.get("/prompts").json["items"][0]["recorded"]["labels"] == {
+        "production": old.version
+    }
     found = served.get("/prompts/route/versions/production").json
     assert found["template"]["messages"][0]["content"] == "Hello"
-    both = served.get("/prompts/route/diff?before=v1").json
+    both = served.get(f"/prompts/route/diff?before={old.version}&after={new.version}").json
     assert both["after"]["messages"][0]["content"] == "Hello again"
-    assert served.get("/prompts/route/labels").json["moves"][0]["number"] == 1
+    assert served.get("/prompts/route/labels").json["moves"][0]["version"] == old.version
     gone = served.ask("DELETE", "/api/p2re/prompts/route/labels/production")
     assert gone.status == 204
     assert served.get("/prompts/route/versions/production").status == 404
@@ -235,8 +237,8 @@ def test_health_names_the_file_and_not_its_place(served: Any, record: Any) -> No
 
 
 def test_an_ab_experiment_from_start_to_promotion(served: Any, record: Any) -> None:
-    record.version("Hello")
-    variants = [{"name": "old"}, {"name": "new", "prompt": "route@v1"}]
+    version = record.version("Hello").version
+    variants = [{"name": "old"}, {"name": "new", "prompt": f"route@{version[:12]}"}]
     body = {"name": "greeting", "variants": variants, "outcome": "solved", "effect": 0.2}
     path = "/experiments/online"
     assert served.post(path, body).status == 201

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -68,6 +69,26 @@ def test_history_and_versions_come_from_git(shown: Any) -> None:
     assert old["template"]["messages"][0]["content"] == "Sort: {{ ticket }}"
     assert old["row"] is None
     assert shown.get("/prompts/route/versions").json["items"] == []
+
+
+def test_a_number_is_the_same_for_every_page(shown: Any, record: Any) -> None:
+    """v1 is git's first version, though the database met another one before it."""
+    record.version("Something else")
+    first = shown.get("/prompts/route/versions/v1").json
+    assert (first["template"]["messages"][0]["content"], first["row"]) == (
+        "Sort: {{ ticket }}",
+        None,
+    )
+    version = first["template"]["version"]
+    path = "/api/p2re/prompts/route/labels/production"
+    moved = shown.ask("PUT", path, json_body={"version": "v1"}).json
+    assert (moved["version"], moved["number"]) == (version, 1)
+    opened = shown.get("/artifacts/prompt:route@v1").json
+    assert opened["address"] == f"prompt:route@{version}"
+    rows = shown.get("/prompts/route/versions").json["items"]
+    assert [row["number"] for row in rows] == [1, None]
+    asked = "prompt == route and version == v1"
+    assert shown.get(f"/traces?q={quote(asked)}").json["note"] is None
 
 
 def test_rendering_says_what_is_wrong_with_the_inputs(shown: Any) -> None:

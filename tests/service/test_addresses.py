@@ -53,7 +53,7 @@ def test_every_kind_of_artifact_opens(service: Service, runs: Any) -> None:
         service.open(text)
         for text in (
             f"trace:{trace.trace_id}",
-            "prompt:route@v1",
+            "prompt:route@latest",
             f"evaluation:{judged.evaluation_id}",
             "experiment:e1",
             "session:chat-42",

@@ -24,7 +24,7 @@ _DAY_NS = 86_400_000_000_000
 _BORN_NS = 1_700_000_000_000_000_000
 
 
-def old_file(path: Path, version: int) -> Path:
+def old_file(path: Path, version: int, *, runs: int = RUNS) -> Path:
     """A file of this schema with runs, spans, a session, judgements and an experiment in it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA page_size = 8192")
@@ -32,14 +32,19 @@ def old_file(path: Path, version: int) -> Path:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN")
         create_tables(connection)
-        _fill(connection)
+        _fill(connection, runs)
         connection.execute("PRAGMA user_version = 1")
         connection.execute("COMMIT")
+    migrate_to(path, version)
+    return path
+
+
+def migrate_to(path: Path, version: int) -> None:
+    """By the steps of today, without leaving a backup."""
     with closing(_opened(path)) as connection:
         backup = migrate(connection, path, STEPS[:version])
     if backup is not None:
         backup.unlink()
-    return path
 
 
 def crash_everywhere(folder: Path, version: int) -> list[str]:
@@ -149,7 +154,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _fill(connection: sqlite3.Connection) -> None:
+def _fill(connection: sqlite3.Connection, runs: int) -> None:
     """What the first version wrote, in its own columns."""
     head = '{"name":"ask","version":"' + "ab" * 32 + '","model":{"provider":"o","name":"m"}}'
     texts = [head, _message("system", "be kind")]
@@ -157,7 +162,7 @@ def _fill(connection: sqlite3.Connection) -> None:
         "INSERT INTO blobs(hash, body) VALUES (?, ?)", [(digest(t.encode()), t) for t in texts]
     )
     connection.execute("INSERT INTO sessions(session_id, started_ns) VALUES ('chat', ?)", (0,))
-    for number in range(1, RUNS + 1):
+    for number in range(1, runs + 1):
         _fill_run(connection, number)
     connection.execute(
         "INSERT INTO experiments(experiment_id, name, status, started_ns, planned) "
@@ -182,7 +187,7 @@ def _fill_run(connection: sqlite3.Connection, number: int) -> None:
         "INSERT INTO messages(prompt, position, blob) VALUES (?, ?, ?)",
         [(number, 0, 2), (number, 1, 2 * number + 1)],
     )
-    start = _BORN_NS + number * _DAY_NS
+    start = _BORN_NS + number % 1000 * _DAY_NS + number
     connection.execute(
         "INSERT INTO traces(id, trace_id, span_id, name, status, source, start_ns, end_ns, model, "
         "prompt_name, prompt, repeat, session_id, attempts, cost_usd, input_preview, "

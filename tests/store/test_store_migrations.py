@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from p2re_eval.errors import NewerSchema
-from p2re_eval.store import default_path, open_store
+from p2re_eval.errors import NewerSchema, StoreFull
+from p2re_eval.store import before_migrating, default_path, open_store
 from p2re_eval.store.connection import open_for_writing
 from p2re_eval.store.migrations import STEPS, create_tables, migrate, schema_version
 from p2re_eval.store.schema import statements
@@ -71,6 +76,52 @@ def test_a_step_that_fails_leaves_the_version_before(
     assert look("PRAGMA user_version") == [(NOW + 1,)]
     assert look("SELECT count(*) FROM sqlite_master WHERE name = 'half'") == [(0,)]
     assert not connection.in_transaction
+
+
+def test_without_room_on_the_disk_nothing_is_begun(
+    connection: sqlite3.Connection,
+    database: Path,
+    look: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sentence says how much is needed and what to do; the file stays at its schema."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(StoreFull, match=r"must be free on its disk, and 0 MB are; free some space"):
+        migrate(connection, database, (*STEPS, add_column))
+    assert look("PRAGMA user_version") == [(NOW,)]
+    assert not list(database.parent.glob("*.backup"))
+
+
+def test_a_copy_that_cannot_be_made_leaves_nothing(
+    connection: sqlite3.Connection, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on the size of files is a disk that fills up in the middle."""
+    connection.execute("CREATE TABLE big AS SELECT zeroblob(4000000) AS x")
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+        try:
+            migrate(sqlite3.connect(database), database, (*STEPS, add_column))
+        except sqlite3.Error:
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    names = {path.name for path in database.parent.iterdir()}
+    assert names <= {"p2re.db", "p2re.db-wal", "p2re.db-shm"}
+
+
+def test_who_waits_for_a_large_file_is_told(
+    connection: sqlite3.Connection,
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(before_migrating, "_LARGE", 1)
+    migrate(connection, database, (*STEPS, add_column))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(" MB): backing it up before its tables change")
+    assert second.endswith(f"to newer tables, step {NOW + 1} of {NOW + 1}")
 
 
 def test_a_new_file_needs_no_backup(database: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from p2re_eval.records import Fault, PromptTemplate, Score, TemplateMessage
+from p2re_eval.records import Fault, Score
 from p2re_eval.service import Service
 from p2re_eval.store import Store, trace_search
 from p2re_eval.store.expression_sql import compile_expression
@@ -210,7 +210,7 @@ def test_a_full_scan_is_never_silent(service: Service, monkeypatch: pytest.Monke
     ("expression", "index"),
     [
         ("model == openai/small", "traces_by_model (model=?)"),
-        ("session == chat and status == OK", "traces_by_session (session_id=?)"),
+        ("session == chat and status == OK", "traces_of_session_in_time (session_id=?)"),
         ("tag == vip", "SEARCH g USING PRIMARY KEY (tag=?)"),
         ("refund", "SCAN search VIRTUAL TABLE INDEX"),
         ("eval(faithful).score < 0.5", "evaluations_by_name (name=? AND value<?)"),
@@ -239,24 +239,15 @@ def test_an_index_leads(service: Service, expression: str, index: str) -> None:
     assert not any(line.startswith("SCAN t") for line in plan), plan
 
 
-def test_a_version_by_its_number(service: Service, store: Store, records: Any) -> None:
-    """In the order in which the record learned of them, each of its own prompt."""
-    for digit in ("2", "0"):
-        template = PromptTemplate(
-            name="route", version=digit * 64, messages=(TemplateMessage(role="user", content="x"),)
-        )
-        store.save_prompt_version(template).result()
-    for expression, ids in (
-        ("version == v1", [3]),
-        ("version == v2", [1]),
-        ("version in (v1, v2)", [3, 1]),
-    ):
-        assert [hit.row.id for hit in service.traces.search(expression).items] == ids
+def test_a_version_that_is_not_there(service: Service) -> None:
+    """Numbers are git's, so the database alone has none."""
     page = service.traces.search("version == v20")
     assert (page.items, page.note) == (
         (),
-        "no prompt of this database has a version 'v20'; did you mean 'v2'?",
+        "no prompt of this database has a version 'v20'; a number is that of git: name one prompt "
+        "beside it, in its project",
     )
     assert service.traces.search("version == prodution").note == (
-        "no prompt of this database has a version 'prodution'; known: v1, v2"
+        "no prompt of this database has a version 'prodution'; give the beginning of its hash, "
+        "seven digits or more"
     )

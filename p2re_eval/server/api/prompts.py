@@ -23,7 +23,10 @@ router = APIRouter(prefix="/prompts", tags=["prompts"], route_class=ApiRoute)
 
 Reference = Annotated[
     str,
-    Path(max_length=100, description="`v3`, `latest`, a label, a hash, a git revision, `file`."),
+    Path(
+        max_length=100,
+        description="`v3` as git counts, `latest`, a label, a hash, a git revision, `file`.",
+    ),
 ]
 _Label = Annotated[str, Path(min_length=1, max_length=60, examples=["production"])]
 
@@ -181,7 +184,7 @@ def label_history(backend: Reading, name: Name) -> Response:
 
 @router.put("/{name}/labels/{label}", response_model=VersionRow, summary="Move a label")
 def move_label(backend: Writing, name: Name, label: _Label, target: LabelTarget) -> Response:
-    """To a recorded version."""
+    """To a recorded version, or one that git knows, which is then recorded."""
     return answer(backend.service.prompts.label(name, label, target.version))
 
 
@@ -212,21 +215,22 @@ def _found(backend: Backend, name: str, version: str) -> FoundPrompt:
     """Recorded, else of the project: its file, or as of a git revision."""
     project = backend.project
     if version == "file" and project is not None:
-        return FoundPrompt(template=project.prompt(name))
+        return FoundPrompt(template=project.get(name))
     try:
         found = backend.service.prompts.get(name, version)
         return FoundPrompt(template=found.template, row=found.row)
     except NoSuchRecord:
         if project is None:
             raise
-        return FoundPrompt(template=project.prompt(_reference(name, version)))
+        reference = name if version == "latest" else _reference(name, version)
+        return FoundPrompt(template=project.get(reference))
 
 
 def _runnable(backend: Backend, name: str, version: str) -> str:
-    """What the project can render: its file, a git revision, else a version of the database."""
+    """What the project can render: its file, a label, a git revision, else one of the database."""
     project, reference = backend.the_project, _reference(name, version)
     try:
-        project.prompt(reference)
+        project.get(reference)
     except (DefinitionError, DefinitionErrors, GitError):
         try:
             found = backend.service.prompts.get(name, version or "latest")
@@ -239,4 +243,4 @@ def _runnable(backend: Backend, name: str, version: str) -> str:
 
 
 def _reference(name: str, version: str) -> str:
-    return name if version in {"", "file", "latest"} else f"{name}@{version}"
+    return name if version in {"", "file"} else f"{name}@{version}"

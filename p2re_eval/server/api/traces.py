@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -12,16 +11,14 @@ from pydantic import BaseModel, Field
 from p2re_eval.records import Span, TraceStatus
 from p2re_eval.report.trace_difference import TraceDifference, trace_difference
 from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
-from p2re_eval.server.backend import Backend, Reading, Writing, answer, json_text
+from p2re_eval.server.backend import Reading, Writing, answer, json_text
 from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import Page
 from p2re_eval.service.looking import TraceHead, TraceItem
 from p2re_eval.store import TraceFilter
-from p2re_eval.store.expression import ExpressionError
 from p2re_eval.store.expression_fields import FIELDS
 from p2re_eval.store.overviews import Facet
 from p2re_eval.store.span_queries import SpanTree
-from p2re_eval.store.trace_search import TraceHit
 from p2re_eval.viewer import trace_page
 
 router = APIRouter(prefix="/traces", tags=["traces"], route_class=RecordRoute)
@@ -85,18 +82,6 @@ class Wanted(BaseModel):
     since_ns: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None
     q: Annotated[str | None, Query(max_length=2000, examples=['status == "ERROR"'])] = None
 
-    def expression(self) -> str:
-        """The search expression with the filters joined to it."""
-        parts = [f"({self.q})"]
-        for name in ("model", "prompt", "status", "experiment", "session", "suite"):
-            value = getattr(self, name)
-            if value is not None:
-                parts.append(f"{name} == {json.dumps(value, ensure_ascii=False)}")
-        if self.since_ns is not None:
-            begun = datetime.fromtimestamp(self.since_ns / 1e9, UTC)
-            parts.append(f'started >= "{begun.isoformat(timespec="seconds")}"')
-        return " and ".join(parts)
-
     def filter(self) -> TraceFilter:
         """As the store takes them."""
         return TraceFilter(
@@ -120,7 +105,7 @@ def list_traces(
     """The newest first. `q` is a search expression or words; its note says when it scanned."""
     service = backend.service
     if wanted.q:
-        hits = _search(backend, wanted, limit, cursor)
+        hits = service.traces.search(wanted.q, wanted.filter(), limit=limit, cursor=cursor)
         rows = [hit.row for hit in hits.items]
         items = service.looking.items(rows, [hit.snippets for hit in hits.items])
         more, note = hits.next_cursor, hits.note
@@ -128,16 +113,6 @@ def list_traces(
         page = service.traces.list(wanted.filter(), limit=limit, cursor=cursor)
         items, more, note = service.looking.items(page.items), page.next_cursor, page.note
     return answer(Page[TraceItem].model_construct(items=items, next_cursor=more, note=note))
-
-
-def _search(backend: Backend, wanted: Wanted, limit: int, cursor: str | None) -> Page[TraceHit]:
-    """The expression and the filters together; a mistake is shown in what the user wrote."""
-    try:
-        return backend.service.traces.search(wanted.expression(), limit=limit, cursor=cursor)
-    except ExpressionError as error:
-        assert wanted.q is not None
-        column = min(max(1, error.column - 1), len(wanted.q) + 1)
-        raise ExpressionError(error.what, expression=wanted.q, column=column) from error
 
 
 @router.get("/facets", response_model=Facets, summary="Values to filter by")

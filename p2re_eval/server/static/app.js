@@ -86,7 +86,7 @@ function frame() {
   const database = h("div", { class: "db" });
   const side = h("header", { class: "side" },
     h("a", { class: "brand", href: "/traces", "aria-label": "p2re" }, h("img", { src: "/static/icon.svg", alt: "" }), h("span", {}, "p2re")),
-    nav, h("div", { class: "end" }, database, h("div", { class: "row" }, theme, iconButton("Open an address", "external", () => go("/open")), iconButton("Keyboard", "more", showHelp))));
+    nav, h("div", { class: "end" }, database, h("div", { class: "row" }, theme, iconButton("Open an address", "external", () => go("/open")), iconButton("Keyboard", "help", showHelp))));
   document.getElementById("app").append(side, main);
   get("/health").then((health) => {
     app.health = health;
@@ -118,7 +118,7 @@ function press(event) {
     return;
   }
   if (waiting) {
-    const section = SECTIONS.find(([id]) => ({ t: "traces", s: "sessions", p: "prompts", e: "experiments", v: "evaluations", a: "stats" })[event.key] === id);
+    const section = SECTIONS.find(([id]) => ({ t: "traces", s: "sessions", p: "prompts", e: "experiments", v: "evaluations", a: "stats", y: "sync" })[event.key] === id);
     clearTimeout(waiting);
     waiting = null;
     if (section) { event.preventDefault(); go(`/${section[0]}`); }

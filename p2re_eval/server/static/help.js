@@ -3,9 +3,10 @@
 import { h } from "./viewer/dom.js";
 
 const KEYS = [
-  ["g then t s p e v a", "Traces, Sessions, Prompts, Experiments, Evaluations, Stats"],
+  ["g then t s p e v a y", "Traces, Sessions, Prompts, Experiments, Evaluations, Stats, Sync"],
   ["j k", "down and up a list or a tree"], ["Enter", "open"], ["/", "search"], ["f", "find in the trace"],
   ["[ ]", "the trace before and after in the list"], ["l", "live list on and off"], ["c", "compare with the trace before"],
+  ["1 2 s u n", "when labelling: good, bad, skip, back to the last, note"],
   ["Escape", "leave a field, go back"], ["?", "this help"],
 ];
 

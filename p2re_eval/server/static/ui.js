@@ -5,7 +5,7 @@ import { h, s } from "./viewer/dom.js";
 export function pageHead(title, { crumbs = [], end = [] } = {}) {
   document.title = `${title} · p2re`;
   return h("header", { class: "page-head" },
-    crumbs.length ? h("p", { class: "crumbs" }, ...crumbs.flatMap(([text, href]) => [h("a", { href }, text), " / "])) : null,
+    crumbs.length ? h("p", { class: "crumbs" }, ...crumbs.flatMap(([text, href]) => [h("a", { href }, text), h("i", { "aria-hidden": "true" }, "/")])) : null,
     h("h1", {}, title), end.length ? h("div", { class: "end" }, ...end) : null);
 }
 
@@ -27,7 +27,7 @@ export function table(columns, rows, { href = null, caption = null, current = nu
   const body = rows.map((row) => {
     const target = href?.(row) ?? null;
     return h("tr", { role: "row", class: [target && "link", current?.(row) && "current"].filter(Boolean).join(" ") || null,
-      onclick: target && ((event) => { if (!event.target.closest("a,button") && !String(getSelection())) event.currentTarget.querySelector("a")?.click(); }) },
+      onclick: target && ((event) => { if (!event.target.closest("a,button,input,label,select") && !String(getSelection())) event.currentTarget.querySelector("a")?.click(); }) },
       ...columns.map(([, cell, options = {}], at) => {
         const value = cell(row);
         const inside = at === 0 && target ? h("a", { href: target }, value) : value;

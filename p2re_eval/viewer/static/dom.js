@@ -32,7 +32,7 @@ const ICONS = {
   down: "M4 6l4 4 4-4", right: "M6 4l4 4-4 4", left: "M10 4L6 8l4 4", pin: "M5 2h6l-1 5 2 2H4l2-2zM8 9v5", trash: "M3 4h10M6 4V2h4v2M4.5 4l.5 10h6l.5-10",
   sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M3 13l1-1M12 4l1-1",
   moon: "M13 9.5A5.5 5.5 0 0 1 6.5 3 5.5 5.5 0 1 0 13 9.5z", columns: "M2 3h12v10H2zM6 3v10M10 3v10", play: "M4 2.5l9 5.5-9 5.5z",
-  up: "M4 10l4-4 4 4", save: "M8 2v8M5 7l3 3 3-3M3 13.5h10", more: "M3 8h.01M8 8h.01M13 8h.01", external: "M6 3H3v10h10v-3M9 2h5v5M14 2L7 9", live: "M8 6.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3M4.5 4.5a5 5 0 0 0 0 7M11.5 4.5a5 5 0 0 1 0 7",
+  up: "M4 10l4-4 4 4", save: "M8 2v8M5 7l3 3 3-3M3 13.5h10", help: "M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM6 6.3a2 2 0 1 1 2.9 1.8c-.6.3-.9.7-.9 1.4M8 11.7h.01", more: "M3 8h.01M8 8h.01M13 8h.01", external: "M6 3H3v10h10v-3M9 2h5v5M14 2L7 9", live: "M8 6.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3M4.5 4.5a5 5 0 0 0 0 7M11.5 4.5a5 5 0 0 1 0 7",
 };
 
 /** A 16 px line icon; it is decoration, the control beside it has the name. */

@@ -135,7 +135,7 @@ ins { background: var(--pass-wash); color: var(--pass); text-decoration: none; b
 table { border-collapse: collapse; width: 100%; } th, td { text-align: start; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 th { font-weight: 400; color: var(--soft); white-space: nowrap; width: 1%; } td.mono { white-space: pre-wrap; }
 .alike button { width: 100%; justify-content: start; gap: 14px; overflow: hidden; } .alike .mono { color: var(--ink); } .alike .preview { overflow: hidden; text-overflow: ellipsis; color: var(--ink); }
-.unchanged { padding: 10px 0; border-bottom: 1px solid var(--line); } .unchanged summary b { color: var(--ink); } .versus { table-layout: fixed; } .versus tr > :first-child { width: 128px; white-space: normal; } .versus tr > :last-child { width: 132px; } .versus thead th { width: auto; font-size: 12px; white-space: normal; }
+.unchanged { padding: 10px 0; border-bottom: 1px solid var(--line); } .unchanged summary b { color: var(--ink); } .versus { table-layout: fixed; } .versus tr > :first-child { width: 128px; white-space: normal; } .versus tr > :last-child { width: 150px; } .versus thead th { width: auto; font-size: 12px; white-space: normal; }
 .compare-bar { display: flex; gap: 8px; flex-wrap: wrap; padding: 12px 0; align-items: center; }
 .compare-bar input { flex: 1; max-width: 340px; }
 .toast { position: fixed; inset-block-end: 16px; inset-inline: 0; margin-inline: auto; width: max-content; max-width: 90vw; background: var(--ink); color: var(--paper); padding: 6px 14px; border-radius: 8px; z-index: 9; }

@@ -239,3 +239,62 @@ def test_an_evaluation_shows_how_far_it_is_and_may_be_interrupted(
         (long,) = [one for one in store.list_experiments() if one.name == "long"]
         assert long.status == "INTERRUPTED"
         assert len(list(store.results(long.experiment_id))) > 5
+
+
+def test_what_is_on_its_way_can_be_stopped(open_notebook: Any, project: Path) -> None:
+    """The quick model's answer stays, the long story ends where it is, and the form says so."""
+    cells = [SETUP + "\nuse(db='stopped.db')", "Playground('tell_story')"]
+    story = CAPITAL.replace("max_tokens: 60", "max_tokens: 1500")
+    (project / "prompts/tell_story.yaml").write_text(story)
+    notebook = open_notebook("stop.ipynb", cells)
+    page = notebook.page
+    page.wait_for_selector(".p2re-form")
+    stop = page.locator(".p2re-form").get_by_role("button", name="Stop", exact=True)
+    assert stop.is_disabled()
+    fill(notebook, "country", "France")
+    page.locator(".p2re-form select").select_option("a long story")
+    fill(notebook, "models", "scripted/echo\nlocal/smollm2-135m")
+    press(notebook, "Run")
+    page.locator(".p2re-answer.p2re-live").nth(1).get_by_text("France").wait_for()
+    stop.click()
+    page.wait_for_selector(".p2re-said:has-text('stopped 1 of 2; what was answered is recorded')")
+    cards = page.locator(".p2re-answer")
+    assert "What is the capital of France?" in cards.nth(0).inner_text()
+    assert page.locator(".p2re-answer.p2re-stopped").inner_text().startswith("local/smollm2-135m")
+    notebook.shot("form-stopped")
+    with open_store(project / "stopped.db", read_only=True) as store:
+        statuses = {row.model: row.status for row in store.list_traces()}
+    assert statuses == {"scripted/echo": "OK", "local/smollm2-135m": "ABANDONED"}
+    press(notebook, "Run")
+    page.wait_for_selector(".p2re-answer.p2re-live")
+    stop.click()
+    page.wait_for_selector(".p2re-answer.p2re-stopped")
+
+
+def test_forms_reopened_without_a_kernel_show_what_they_were_for(
+    open_notebook: Any, project: Path
+) -> None:
+    """No "Error displaying widget": the prompt, and the trace to be judged, as they were."""
+    cells = [
+        SETUP + "\nuse(db='reopened.db')",
+        "Playground('name_capital')",
+        "annotate([run('echo', text='Was it good?')], name='helpful', annotator='ada')",
+        "Traces()",
+    ]
+    notebook = open_notebook("forms.ipynb", cells)
+    page = notebook.page
+    page.wait_for_selector(".p2re-browser tbody tr")
+    assert page.locator(".p2re-form").count() == 2
+    assert page.locator(".p2re-still").count() == 3
+    assert not any(one.is_visible() for one in page.locator(".p2re-still").all())
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_selector(".jp-mod-current:not(.jp-mod-dirty)")
+    page.reload()
+    page.get_by_text("{{ country }}").last.wait_for()
+    page.wait_for_timeout(3000)  # for whatever is late to fail
+    notebook.shot("forms-reopened")
+    assert all(one.is_visible() for one in page.locator(".p2re-still").all())
+    seen = page.locator(".jp-Notebook").inner_text()
+    assert "Was it good?" in seen
+    assert "widget" not in seen

@@ -87,6 +87,14 @@ function inShort({ prompt, completion, fault }) {
     conversation({ messages: messages.slice(from) }, completion, fault)];
 }
 
+/** What an outcome of live traffic is filed under: an experiment and a unit, no trace. */
+const UNIT = /^unit:([^:]*):(.*)$/s;
+
+function judged({ trace_id: id }) {
+  const unit = UNIT.exec(id);
+  return unit ? `/online/${part(unit[1])}` : `/traces/${part(id)}`;
+}
+
 async function list(page, state, app, redraw) {
   const kinds = h("select", { "aria-label": "Kind", onchange: (event) => { state.kind = event.target.value; redraw(); } }, ...[["", "Every kind"], ["CODE", "Code"], ["LLM", "Judges"], ["HUMAN", "People"]].map(([value, text]) => h("option", { value }, text)));
   kinds.value = state.kind;
@@ -97,8 +105,8 @@ async function list(page, state, app, redraw) {
     rows = [...rows, ...found.items];
     cursor = found.next_cursor;
     fill(place, rows.length ? table([["Evaluation", (one) => one.name], ["", (one) => { const { word, tone } = verdict(one); return chip(word, tone === "soft" ? "" : tone); }], ["Value", (one) => score(one.score?.value), { n: true }],
-      ["By", (one) => (one.kind === "HUMAN" ? one.identifier : one.kind === "LLM" ? "judge" : one.scorer)], ["Why", (one) => h("span", { class: "soft" }, (one.score?.explanation ?? one.fault?.message ?? "").slice(0, 200))], ["When", (one) => ago(one.created_ns), { n: true }]],
-    rows, { href: (one) => `/traces/${one.trace_id}`, caption: "Evaluations" }) : empty("Nothing was judged yet."), cursor && more(load));
+      ["By", (one) => (one.kind === "HUMAN" ? one.identifier : one.kind === "LLM" ? "judge" : one.scorer)], ["Why", (one) => h("span", { class: "soft" }, (one.score?.explanation ?? one.fault?.message ?? UNIT.exec(one.trace_id)?.[2] ?? "").slice(0, 200))], ["When", (one) => ago(one.created_ns), { n: true }]],
+    rows, { href: judged, caption: "Evaluations" }) : empty("Nothing was judged yet."), cursor && more(load));
     return cursor;
   };
   fill(page, h("div", { class: "flow" }, kinds), place);

@@ -24,12 +24,12 @@ function variantTable({ experiment, variants }, control) {
   const share = variants.every((one) => one.rate === null || (one.rate >= 0 && one.rate <= 1));
   const value = (number) => (number === null ? "" : share ? percent(number) : number.toPrecision(4));
   const signed = (number) => (number === null ? "" : `${number > 0 ? "+" : ""}${share ? `${(number * 100).toFixed(1)} pt` : number.toPrecision(3)}`);
+  const range = (one) => `${(one.difference_low * 100).toFixed(1)} to ${signed(one.difference_high)}`;
   const about = new Map(experiment.variants.map((one) => [one.name, [one.prompt, one.model, `weight ${one.weight}`].filter(Boolean).join(" · ")]));
-  return h("section", {}, h("h2", {}, "Variants"), table([["Variant", (one) => [one.variant, one.variant === control ? h("span", { class: "soft" }, " control") : null]], ["What", (one) => h("span", { class: "soft" }, about.get(one.variant))],
+  return h("section", {}, h("h2", {}, "Variants"), table([["Variant", (one) => [one.variant, one.variant === control ? h("span", { class: "soft" }, " control") : null]], ["What", (one) => h("span", { class: "soft" }, about.get(one.variant))], ["Verdict", (one) => (one.verdict ? chip(...WORDS[one.verdict]) : "")],
     ["Units", (one) => count(one.assigned), { n: true }], ["Judged", (one) => count(one.judged), { n: true }], [share ? "Rate" : "Mean", (one) => h("b", {}, value(one.rate)), { n: true }],
-    ["Interval", (one) => (one.low === null ? "" : h("span", { class: "flow" }, share ? interval(one.low, one.rate, one.high) : null, h("span", { class: "soft" }, `${value(one.low)} to ${value(one.high)}`)))],
-    ["Against the control", (one) => (one.difference === null ? "" : h("span", { class: "flow" }, rail(one), `${signed(one.difference)}, ${signed(one.difference_low)} to ${signed(one.difference_high)}`))],
-    ["Verdict", (one) => (one.verdict ? chip(...WORDS[one.verdict]) : "")]], variants, { caption: "Variants" }),
+    ["Interval", (one) => (one.low === null ? "" : h("span", { class: "flow" }, share ? interval(one.low, one.rate, one.high) : null, h("span", { class: "soft" }, share ? `${(one.low * 100).toFixed(1)} to ${value(one.high)}` : `${value(one.low)} to ${value(one.high)}`)))],
+    ["Against the control", (one) => (one.difference === null ? "" : h("span", { class: "flow" }, rail(one), h("span", { class: "over" }, h("b", {}, signed(one.difference)), h("span", { class: "soft" }, `${share ? range(one) : `${signed(one.difference_low)} to ${signed(one.difference_high)}`}`))))]], variants, { caption: "Variants" }),
   h("p", { class: "soft" }, "The intervals against the control hold however often one looks: stopping early is safe."));
 }
 

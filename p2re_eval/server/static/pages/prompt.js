@@ -11,6 +11,9 @@ import { trial } from "../trial.js";
 
 const TABS = { text: "Text", diff: "Changes", metrics: "Metrics", log: "Git", try: "Try it" };
 
+/** "v3 1a2b3c4d" where git numbers the version, else its digits alone. */
+const short = ({ number, version }) => (number ? `v${number} ` : "") + version.slice(0, 8);
+
 export async function show(main, { steps: [name], query, app }) {
   const page = new PromptPage(name, query, app);
   await page.load();
@@ -58,7 +61,7 @@ class PromptPage {
     const entries = this.versions.map((row) => {
       const { used, checks_passed: rate } = row;
       return h("li", {}, h("a", { href: this._href(row.version), "aria-current": current(row.version), onclick: (event) => { event.preventDefault(); this.go({ reference: row.version }); } },
-        h("span", { class: "flow" }, h("b", {}, `v${row.number}`), h("span", { class: "mono soft" }, row.version.slice(0, 8)), ...row.labels.map((label) => chip(label, "accent")), this.file?.version === row.version ? chip("file") : null),
+        h("span", { class: "flow" }, row.number && h("b", {}, `v${row.number}`), h("span", { class: "mono soft" }, row.version.slice(0, 8)), ...row.labels.map((label) => chip(label, "accent")), this.file?.version === row.version ? chip("file") : null),
         h("span", { class: "soft" }, [ago(row.created_ns), used && `${count(used.traces)} calls`, rate !== null && percent(rate)].filter(Boolean).join(" · "))));
     });
     if (this.file && !known.has(this.file.version))
@@ -78,7 +81,7 @@ class PromptPage {
 
   _labels(row) {
     const box = h("input", { "aria-label": "New label", placeholder: "production", size: "14" });
-    const move = async (label) => { await put(`/prompts/${part(this.name)}/labels/${part(label)}`, { version: row.version }); toast(`${label} is v${row.number} now`); await this.load(); };
+    const move = async (label) => { await put(`/prompts/${part(this.name)}/labels/${part(label)}`, { version: row.version }); toast(`${label} is on ${short(row)} now`); await this.load(); };
     return h("div", { class: "flow" }, ...row.labels.map((label) => h("span", { class: "chip accent" }, label, " ", h("button", { type: "button", class: "quiet bare", "aria-label": `Take ${label} away`, title: `Take ${label} away`,
       onclick: async () => { await remove(`/prompts/${part(this.name)}/labels/${part(label)}`); await this.load(); } }, "×"))), box,
     button("Put this label here", async () => { try { if (box.value.trim()) await move(box.value.trim()); } catch (error) { toast(error.message); } }));
@@ -87,7 +90,7 @@ class PromptPage {
   async _diff() {
     const at = this.versions.findIndex((row) => row.version === this.reference);
     const base = this.base || this.versions[at + 1]?.version || this.versions[at < 0 ? 0 : at]?.version || "";
-    const choice = h("select", { "aria-label": "Compare with", onchange: (event) => this.go({ base: event.target.value }) }, ...this.versions.map((row) => h("option", { value: row.version }, `v${row.number} ${row.version.slice(0, 8)} ${row.labels.join(" ")}`)));
+    const choice = h("select", { "aria-label": "Compare with", onchange: (event) => this.go({ base: event.target.value }) }, ...this.versions.map((row) => h("option", { value: row.version }, `${short(row)} ${row.labels.join(" ")}`)));
     choice.value = base;
     if (!base) { fill(this.body, h("p", { class: "soft" }, "There is nothing to compare with yet: one version ran.")); return; }
     const { before, after } = await get(`/prompts/${part(this.name)}/diff`, { before: base, after: this.reference });
@@ -100,21 +103,21 @@ class PromptPage {
   _metrics() {
     const rows = this.versions.map((row) => ({ row, used: row.used, rate: row.checks_passed })).filter(({ used }) => used);
     if (!rows.length) { fill(this.body, h("p", { class: "soft" }, "No version of this prompt has run yet.")); return; }
-    const order = [...rows].reverse(), slots = order.map(({ row }) => row), label = (row) => `v${row.number}`;
+    const order = [...rows].reverse(), slots = order.map(({ row }) => row), label = (row) => (row.number ? `v${row.number}` : row.version.slice(0, 8));
     fill(this.body, h("div", { class: "charts" },
       bars("Checks passed", { slots, label, series: [{ name: "passed", values: order.map(({ rate }) => rate) }], format: (value) => percent(value) }),
       bars("Median latency", { slots, label, series: [{ name: "median", values: order.map(({ used }) => used.p50_ns) }], format: duration }),
       bars("Cost a call", { slots, label, series: [{ name: "cost", values: order.map(({ used }) => (used.priced ? used.cost_usd / used.priced : null)) }], format: (value) => money(value) || "$0" }),
       bars("Tokens out a call", { slots, label, series: [{ name: "tokens", values: order.map(({ used }) => (used.output_tokens ?? 0) / used.traces) }], format: (value) => count(Math.round(value * 10) / 10) })),
-    table([["Version", ({ row }) => `v${row.number} ${row.version.slice(0, 8)}`], ["Calls", ({ used }) => count(used.traces), { n: true }], ["Errors", ({ used }) => h("span", { class: used.errors ? "fail" : "soft" }, count(used.errors)), { n: true }],
+    table([["Version", ({ row }) => short(row)], ["Calls", ({ used }) => count(used.traces), { n: true }], ["Errors", ({ used }) => h("span", { class: used.errors ? "fail" : "soft" }, count(used.errors)), { n: true }],
       ["Checks passed", ({ rate }) => percent(rate), { n: true }], ["p50", ({ used }) => duration(used.p50_ns), { n: true }], ["p95", ({ used }) => duration(used.p95_ns), { n: true }], ["Cost", ({ used }) => money(used.cost_usd) || "unknown", { n: true }]], rows, { caption: "Metrics by version" }));
   }
 
   async _log() {
     const { entries, note } = await get(`/prompts/${part(this.name)}/log`);
-    const numbers = new Map(this.versions.map((row) => [row.version, row.number]));
-    fill(this.body, note && h("p", { class: "note" }, note), entries.length ? table([["Version", (one) => h("span", { class: "mono" }, one.version.slice(0, 8))], ["Ran as", (one) => (numbers.has(one.version) ? `v${numbers.get(one.version)}` : "")],
-      ["Commit", (one) => h("span", { class: "mono" }, one.commit.slice(0, 8))], ["When", (one) => String(one.date).slice(0, 16).replace("T", " ")], ["Who", (one) => one.author], ["Subject", (one) => one.subject]], entries, { href: (one) => this._href(numbers.has(one.version) ? one.version : one.commit), caption: "Git history" }) : null);
+    const ran = new Set(this.versions.map((row) => row.version));
+    fill(this.body, note && h("p", { class: "note" }, note), entries.length ? table([["Version", (one) => h("span", { class: "mono" }, short(one))], ["Ran", (one) => (ran.has(one.version) ? "yes" : "")],
+      ["Commit", (one) => h("span", { class: "mono" }, one.commit.slice(0, 8))], ["When", (one) => String(one.date).slice(0, 16).replace("T", " ")], ["Who", (one) => one.author], ["Subject", (one) => one.subject]], entries, { href: (one) => this._href(ran.has(one.version) ? one.version : one.commit), caption: "Git history" }) : null);
   }
 
   /** The chosen version, wherever it lives: the working file, git, or the database alone. */

@@ -17,7 +17,7 @@ export async function show(main, { app }) {
     mistakes.length ? h("div", { class: "problem" }, ...mistakes.map((one) => h("div", {}, one))) : null,
     items.length ? table([
       ["Prompt", (row) => row.name], ["", (row) => h("span", { class: "soft" }, row.description ?? "")],
-      ["Labels", (row) => h("span", { class: "flow" }, ...Object.entries(row.recorded?.labels ?? {}).map(([label, number]) => chip(`${label} v${number}`, "accent")))],
+      ["Labels", (row) => h("span", { class: "flow" }, ...Object.entries(row.recorded?.labels ?? {}).map(([label, version]) => chip(`${label} ${version.slice(0, 8)}`, "accent")))],
       ["Versions", (row) => count(row.recorded?.versions ?? 0), { n: true }], ["Calls", (row) => count(usage.get(row.name)?.traces ?? 0), { n: true }],
       ["Checks passed", (row) => { const [passed, all] = scores.get(row.name) ?? [0, 0]; return all ? percent(passed / all) : ""; }, { n: true }],
       ["p50", (row) => duration(usage.get(row.name)?.p50_ns), { n: true }], ["Cost", (row) => money(usage.get(row.name)?.cost_usd), { n: true }],

@@ -92,7 +92,7 @@ function charts(over, time, state, slot) {
     bars("Cost", { ...common, series: grouped((row) => row.cost_usd), format: (value) => money(value) || "$0", note: "known costs only" }),
     bars("Tokens", { ...common, series: [{ name: "in", values: whole((row) => row.input_tokens) }, { name: "out", values: whole((row) => row.output_tokens) }], format: count }),
     lines("Latency", { ...common, series: [{ name: "median", values: whole((row) => row.p50_ns) }, { name: "95th percentile", values: whole((row) => row.p95_ns) }], format: duration }),
-    lines("Error rate", { ...common, series: [{ name: "errors", values: whole((row) => row.errors / row.traces) }], format: (value) => percent(value), most: 1 }),
+    lines("Error rate", { ...common, series: [{ name: "errors", values: whole((row) => row.errors / row.traces) }], format: (value) => percent(value) }),
     scores.size ? lines("Scores", { ...common, series: [...scores].slice(0, 8).map(([name, values]) => ({ name, values })), format: (value) => percent(value), most: 1, note: "pass rate, else mean" }) : null);
 }
 

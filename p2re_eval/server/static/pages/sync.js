@@ -3,11 +3,11 @@
 import { get } from "../api.js";
 import { ago, count } from "../viewer/format.js";
 import { fill, h } from "../viewer/dom.js";
-import { code, empty, pageHead, table, walker } from "../ui.js";
+import { code, empty, pageHead, table } from "../ui.js";
 
 const loud = (number) => h("span", { class: number ? "fail" : "soft" }, count(number));
 
-export async function show(main, { app }) {
+export async function show(main) {
   const { items } = await get("/sync");
   const page = h("div", { class: "page" });
   const failures = items.flatMap((one) => one.failures.map((why) => `${one.target}: ${why}`));
@@ -21,5 +21,4 @@ export async function show(main, { app }) {
     : empty("Nothing was ever synced.", "Keep a Phoenix server in step with ", code("p2re sync phoenix"), ", or send traces to a collector with ", code("p2re sync otlp"), "."),
   failures.length ? h("ul", { class: "failures" }, failures.map((why) => h("li", {}, why))) : null);
   fill(main, pageHead("Sync"), page);
-  app.keys = walker(() => [...page.querySelectorAll("tbody a")]);
 }
