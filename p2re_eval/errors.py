@@ -45,6 +45,7 @@ P2REError
 ├── PluginError                two plug-ins claim a name, or a scorer's signature cannot work
 ├── MissingExtra               an optional dependency is not installed
 └── UsageError                 an option or argument that cannot work
+    └── NotAllowed             what the record never does, such as changing a prompt version
 """
 
 from __future__ import annotations
@@ -383,3 +384,7 @@ class ProviderNotInstalled(Unsupported, MissingExtra):
 
 class UsageError(P2REError):
     """An option or argument that cannot work."""
+
+
+class NotAllowed(UsageError):
+    """What the record never does, whoever asks: the sentence says what to do instead."""

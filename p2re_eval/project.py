@@ -28,6 +28,15 @@ class Layout:
     suites: tuple[Path, ...]
     database: Path | None = None
 
+    def without(self, folder: Path) -> str:
+        """A sentence for a folder of prompts or suites that is not there, and what to do."""
+        inside = folder.is_relative_to(self.root)
+        name = f"{folder.relative_to(self.root) if inside else folder}/"
+        if folder in (self.root / "prompts", self.root / "suites"):
+            return f"no folder {name}; `p2re init` makes one"
+        setting = "p2re_prompts" if folder == self.prompts else "p2re_suites"
+        return f"no folder {name}, which the setting {setting} names; make it, or correct that"
+
 
 def layout(root: Path) -> Layout:
     """Where the project in this folder keeps things. Raises UsageError: its file cannot be read."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from importlib import import_module
 
@@ -12,6 +14,7 @@ from p2re_eval.errors import P2REError
 _COMMANDS = {
     "backup": "p2re_eval.cli.keeping:backup",
     "capture": "p2re_eval.cli.capture:capture",
+    "delete": "p2re_eval.cli.open:delete",
     "doctor": "p2re_eval.cli.doctor:doctor",
     "experiments": "p2re_eval.cli.experiments:experiments",
     "import": "p2re_eval.cli.imports:imports",
@@ -77,3 +80,6 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="p2re-eval", prog_name="p2re")
 def main() -> None:
     """Prompts to responses: run prompt suites, look at traces, keep recordings."""
+    # What is left at the end goes with the process: looking through it for garbage takes 50 ms.
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)

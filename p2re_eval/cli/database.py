@@ -31,19 +31,30 @@ def writing_store(db: Path | None, root: Path | None = None) -> Store:
 
 
 def existing_store(db: Path | None, root: Path | None = None) -> Store:
-    """The database, without making one; where it may not be written, reading is enough.
+    """The database for those who write no text of anybody, without making one; where it may not be
+    written, reading is enough.
 
     Raises StoreError when there is none.
     """
     from p2re_eval.store import open_store
 
+    path = _existing(db, root)
+    try:
+        return open_store(path)
+    except StoreReadOnly:
+        return open_store(path, read_only=True)
+
+
+def changing_store(db: Path | None, root: Path | None = None) -> Store:
+    """The same for those who write texts: what plug-ins want redacted is. Raises StoreError."""
+    return writing_store(_existing(db, root))
+
+
+def _existing(db: Path | None, root: Path | None) -> Path:
     path = database_path(db, root)
     if not path.exists():
         what = (
             f"{path}: there is no database yet; run a suite with --p2re, or name another with --db"
         )
         raise StoreError(what, path=path)
-    try:
-        return writing_store(path)
-    except StoreReadOnly:
-        return open_store(path, read_only=True)
+    return path

@@ -139,18 +139,13 @@ def _prompts(project: Layout, plugins: Plugins) -> Iterator[Finding]:
 
     folder = project.prompts
     if not folder.is_dir():
-        yield Finding("project", "prompts", "warning", _no_folder(folder, project.root))
+        yield Finding("project", "prompts", "warning", project.without(folder))
         return
     found, mistakes = PromptLibrary(folder, root=project.root, prepare=plugins.prepare).load_all()
     if found or not mistakes:
         yield Finding("project", "prompts", _some(found), count_text(len(found), "prompt"))
     for mistake in mistakes:
         yield Finding("project", "prompt", "broken", str(mistake))
-
-
-def _no_folder(folder: Path, root: Path) -> str:
-    name = folder.relative_to(root) if folder.is_relative_to(root) else folder
-    return f"no folder {name}/; `p2re init` makes one"
 
 
 def _some(found: Sized) -> Verdict:
@@ -165,7 +160,7 @@ def _suites(project: Layout, plugins: Plugins) -> Iterator[Finding]:
     root = project.root
     there = [folder for folder in project.suites if folder.is_dir()]
     if not there:
-        yield Finding("project", "suites", "warning", _no_folder(project.suites[0], root))
+        yield Finding("project", "suites", "warning", project.without(project.suites[0]))
         return
     library = PromptLibrary(project.prompts, root=root, prepare=plugins.prepare)
     planner = Planner(root, library, plugins.scorers, plugins.providers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2re_eval.cli.database import existing_store
+from p2re_eval.project import nearest_layout
 
 if TYPE_CHECKING:
     from p2re_eval.baselines import Baseline
@@ -20,9 +21,9 @@ db_option = click.option("--db", type=click.Path(path_type=Path), help="The data
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 root_option = click.option(
     "--root",
-    default=".",
-    type=click.Path(exists=True, path_type=Path),
-    help="The project's folder.",
+    callback=lambda _context, _option, root: root or nearest_layout(Path.cwd()).root,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The project's folder (default: the one around): its prompts, suites and database.",
 )
 DEFAULT_FILE = Path("baselines/p2re.jsonl")
 
@@ -51,7 +52,7 @@ def compare(
     from p2re_eval.compare import compare as compared
     from p2re_eval.report import comparison_report
 
-    with existing_store(db) as store:
+    with existing_store(db, root) as store:
         newer = None if is_file(after) else store.read_experiment(after)
         older = baseline_of(before, store, root, after=after)
         later = baseline_of(
@@ -120,7 +121,7 @@ def gate(
     from p2re_eval.gates import Gate, parse_gate
     from p2re_eval.suites.load import load_suite
 
-    with existing_store(db) as store:
+    with existing_store(db, root) as store:
         found = store.read_experiment(experiment)
         gates: dict[str, list[Gate]] = {}
         if texts:

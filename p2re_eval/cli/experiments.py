@@ -14,7 +14,7 @@ from p2re_eval.cli.database import existing_store
 from p2re_eval.cli.experiment_compare import bless, compare, gate
 from p2re_eval.cli.experiment_power import power
 from p2re_eval.cli.experiment_rescore import rescore
-from p2re_eval.cli.online import list_online, online_shown, promote, start, stop
+from p2re_eval.cli.online import list_online, online_shown, promote, start, stop, units
 
 if TYPE_CHECKING:
     from p2re_eval.records import Experiment
@@ -28,7 +28,7 @@ def experiments() -> None:
     """Recorded passes over suites; A/B experiments on live traffic."""
 
 
-for command in (bless, compare, gate, power, promote, rescore, start, stop):
+for command in (bless, compare, gate, power, promote, rescore, start, stop, units):
     experiments.add_command(command)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import changing_store, existing_store
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.cli.trace_text import moment, short
 from p2re_eval.quantities import UNKNOWN, count_text, number_text, share_text
@@ -48,7 +48,7 @@ def give(
     from p2re_eval.service import Feedback, Service
     from p2re_eval.service.evaluations import this_person
 
-    with existing_store(db) as store:
+    with changing_store(db) as store:
         found = Service(store).evaluations.annotate(
             Feedback(
                 trace_id=trace_id,

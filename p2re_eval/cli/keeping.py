@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import database_path, existing_store, writing_store
+from p2re_eval.cli.database import changing_store, database_path, existing_store, writing_store
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.quantities import count_text
 
@@ -117,7 +117,7 @@ def redact(dry_run: bool, db: Path | None) -> None:
     """
     from p2re_eval.service import Service
 
-    with existing_store(db) as store:
+    with changing_store(db) as store:
         report = Service(store).keeping.redact(dry_run=dry_run)
     if not report.changed:
         click.echo("nothing to redact")
@@ -172,7 +172,8 @@ def restore(source: Path, yes: bool, db: Path | None) -> None:
 def unite(databases: tuple[Path, ...], out: Path) -> None:
     """Take everything of the DATABASES into OUT.
 
-    The order does not matter, and doing it again changes nothing.
+    The order does not matter, and doing it again changes nothing. For the shards of one run, whose
+    gates are to be decided together, there is `p2re merge`.
     """
     from p2re_eval.service import Service
 

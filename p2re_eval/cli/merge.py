@@ -46,6 +46,7 @@ def merge(
     """Merge the DATABASES of all shards; decide their gates.
 
     The newest `--p2re-shard` run of each is taken. Exit code 0 when everything passed, 1 when not.
+    To put whole databases together, traces and all, there is `p2re unite`.
     """
     from p2re_eval.baselines import choose
     from p2re_eval.cli.database import existing_store, writing_store

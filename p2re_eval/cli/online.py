@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store, writing_store
+from p2re_eval.cli.database import changing_store, existing_store, writing_store
 from p2re_eval.cli.library import revisions_here
 from p2re_eval.errors import UsageError
 
@@ -77,7 +77,7 @@ def stop(name: str, winner: str | None, db: Path | None) -> None:
     """End the A/B experiment NAME; one variant for everybody."""
     from p2re_eval.online import Online
 
-    with existing_store(db) as store:
+    with changing_store(db) as store:
         stopped = Online(store).stop(name, winner=winner)
     click.echo(f"{name}: stopped; everybody gets {stopped.winner or stopped.variants[0].name}")
 
@@ -92,10 +92,31 @@ def promote(name: str, variant: str, label: str, db: Path | None) -> None:
     from p2re_eval.online import Online
     from p2re_eval.service.prompts import Prompts
 
-    with existing_store(db) as store:
+    with changing_store(db) as store:
         online = Online(store, prompts=Prompts(store, revisions_here(db)))
         row = online.promote(name, variant, label=label)
     click.echo(f"{name}: stopped; '{label}' of {row.name} is {row.shown}")
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="How many."
+)
+@_db
+def units(name: str, limit: int, db: Path | None) -> None:
+    """Who got which variant of the A/B experiment NAME."""
+    from p2re_eval.online import Online
+
+    with existing_store(db) as store:
+        online, cursor = Online(store), None
+        while limit > 0:
+            page = online.units(name, limit=limit, cursor=cursor)
+            for one in page.items:
+                click.echo(f"{one.unit}\t{one.variant}")
+            limit, cursor = limit - len(page.items), page.next_cursor
+            if cursor is None:
+                return
 
 
 def online_shown(store: Store, name: str, *, as_json: bool) -> bool:

@@ -23,12 +23,11 @@ def run(arguments: tuple[str, ...]) -> None:
 
     from p2re_eval.project import layout
 
-    folders = layout(Path.cwd()).suites
-    found = [folder for folder in folders if folder.is_dir()]
+    project = layout(Path.cwd())
+    found = [folder for folder in project.suites if folder.is_dir()]
     # pytest knows which of the arguments are paths; testpaths counts only when none is.
     default = ["-o", f"testpaths={shlex.join(map(str, found))}"] if found else []
     code = pytest.main(["--p2re", *arguments, *default])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and not found:
-        what = f"no folder {folders[0].name}/ here; `p2re init` writes a first prompt and suite"
-        click.echo(what, err=True)
+        click.echo(project.without(project.suites[0]), err=True)
     sys.exit(code)

@@ -26,19 +26,20 @@ def sessions() -> None:
 
 @sessions.command("list")
 @click.option("--user", help="Only of this user.")
+@click.option("--text", help="Only with this in name, id or user.")
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many."
 )
 @db_option
 @json_option
-def list_(user: str | None, limit: int, db: Path | None, as_json: bool) -> None:
+def list_(user: str | None, text: str | None, limit: int, db: Path | None, as_json: bool) -> None:
     """The newest conversations first."""
     from tabulate import tabulate
 
     from p2re_eval.service import Service
 
     with existing_store(db) as store:
-        rows = Service(store).sessions.list(user=user, limit=limit).items
+        rows = Service(store).sessions.list(user=user, text=text, limit=limit).items
     if as_json:
         click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
         return

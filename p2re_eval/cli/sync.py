@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import changing_store, existing_store
 from p2re_eval.cli.options import db_option, json_option
 from p2re_eval.quantities import count_text, duration_text
 
@@ -74,7 +74,7 @@ def phoenix(
         dry=dry_run,
         datasets=datasets,
     )
-    with existing_store(db) as store:
+    with changing_store(db) as store:
         if watch:
             _follow(watch_phoenix(store, settings), as_json)
             return
@@ -95,7 +95,7 @@ def otlp(url: str, watch: bool, dry_run: bool, db: Path | None, as_json: bool) -
     from p2re_eval.bridges.otlp import OtlpSettings, sync_otlp, watch_otlp
 
     settings = OtlpSettings(address=url, dry=dry_run)
-    with existing_store(db) as store:
+    with changing_store(db) as store:
         if watch:
             _follow(watch_otlp(store, settings), as_json)
             return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2re_eval.cli.database import existing_store
+from p2re_eval.cli.database import changing_store, existing_store
 from p2re_eval.cli.options import db_option
 from p2re_eval.quantities import count_text
 
@@ -35,7 +35,7 @@ def tag(trace_id: str, tags: tuple[str, ...], remove: tuple[str, ...], db: Path 
     """Put TAGS on a trace, or take them off; prints those it has then."""
     from p2re_eval.service import Service
 
-    with existing_store(db) as store:
+    with changing_store(db) as store:
         found = Service(store).traces.tag(trace_id, add=tags, remove=remove)
     click.echo(", ".join(found) or "no tags")
 

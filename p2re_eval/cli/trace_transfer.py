@@ -25,12 +25,12 @@ _ONE_TRACE = (".md", ".html", ".json")
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="A .jsonl file (default: standard output), a folder for Parquet (with a final /), or for "
     "one trace a .md, .html or .json file.",
 )
 @db_option
-def export(expression: tuple[str, ...], out: Path | None, db: Path | None) -> None:
+def export(expression: tuple[str, ...], out: str | None, db: Path | None) -> None:
     """Write traces as JSON lines or Parquet.
 
     All of them, or those of an expression. JSON lines come back whole with `p2re traces
@@ -41,12 +41,15 @@ def export(expression: tuple[str, ...], out: Path | None, db: Path | None) -> No
     asked = " ".join(expression)
     with existing_store(db) as store:
         service = Service(store)
-        if out is not None and out.suffix in _ONE_TRACE:
-            _document(service, asked, out)
-        elif out is not None and (out.is_dir() or not out.suffix):
-            _parquet(service, asked, out)
+        target = None if out is None else Path(out)
+        if target is None or out is None:
+            _lines(service, asked, None)
+        elif out.endswith("/") or target.is_dir() or not target.suffix:
+            _parquet(service, asked, target)
+        elif target.suffix in _ONE_TRACE:
+            _document(service, asked, target)
         else:
-            _lines(service, asked, out)
+            _lines(service, asked, target)
 
 
 @click.command("import")
@@ -95,7 +98,14 @@ def _parquet(service: Service, asked: str, out: Path) -> None:
     if asked:
         what = "Parquet holds the whole database; filter it there, or write .jsonl"
         raise UsageError(what)
-    for path, rows in service.transfer.write_parquet(out).items():
+    try:
+        written = service.transfer.write_parquet(out)
+    except (FileExistsError, NotADirectoryError):
+        what = f"{out} is a file, or lies below one, and Parquet needs a folder; give another name"
+        raise UsageError(what) from None
+    except OSError as error:
+        raise UsageError(f"cannot write into {out}: {error.strerror or error}") from None
+    for path, rows in written.items():
         click.echo(f"{path}: {count_text(rows, 'row')}")
 
 

@@ -6,11 +6,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from p2re_eval.notebook.pages import table
-from p2re_eval.quantities import UNKNOWN, number_text, p_text, signed_text
 from p2re_eval.records import Comparison, Delta
 from p2re_eval.report import comparison_report
 from p2re_eval.report.comparison_wording import (
     change_line,
+    delta_texts,
     flips_line,
     left_out_lines,
     tries_text,
@@ -67,15 +67,6 @@ class Compared:
 
 
 def _delta(one: Delta) -> list[str]:
-    difference = UNKNOWN if one.difference is None else signed_text(one.difference)
-    if one.low is not None and one.high is not None:
-        difference += f" ({signed_text(one.low)} to {signed_text(one.high)})"
-    return [
-        one.prompt,
-        one.model,
-        one.metric,
-        UNKNOWN if one.before is None else number_text(one.before),
-        UNKNOWN if one.after is None else number_text(one.after),
-        difference,
-        UNKNOWN if one.p_value is None else p_text(one.p_value),
-    ]
+    texts = delta_texts(one)
+    difference = texts.moved + ("" if one.low is None else f" ({texts.interval})")
+    return [one.prompt, one.model, one.metric, texts.was, texts.now, difference, texts.p]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib import import_module
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from p2re_eval.errors import MissingExtra
 from p2re_eval.notebook.pages import facts_page, prompt_page, results_page, suite_page, trace_page
@@ -28,6 +29,7 @@ from p2re_eval.records import (
     Trace,
 )
 from p2re_eval.store.span_queries import tree_of
+from p2re_eval.viewer import DARKER_PX
 from p2re_eval.viewer import trace_page as viewer_page
 
 Bundle: TypeAlias = dict[str, Any]
@@ -36,15 +38,16 @@ Bundle: TypeAlias = dict[str, Any]
 _LINE_PX, _HEAD_PX, _SPAN_PX = 21, 180, 28
 _LEAST_PX, _MOST_PX, _TREE_PX = 230, 560, 420
 _A_LINE = 90
-_DARK = "var(--jp-shadow-base-lightness,0)"
-_TURNED = f"filter:invert(calc({_DARK}/32)) hue-rotate(calc({_DARK}*5.625deg))"
-"""JupyterLab's theme reaches no frame, but a number of it can turn the page's light into dark: its
-dark themes say 32 here, its light ones 0, and other front ends nothing."""
+_DARK = "var(--jp-shadow-base-lightness,0)/32"
+_HEIGHT = f"calc(100% + {_DARK}*{DARKER_PX}px)"
+"""JupyterLab's theme reaches no frame, but a number of it does: its dark themes say 32 here, its
+light ones 0, and other front ends nothing. The page in the frame measures its height."""
 _NO_ERROR = (
     ".jp-OutputArea:has(.p2re-still):not(:has(.p2re-form,.p2re-browser))"
-    ">.jp-OutputArea-child:has(>.jupyter-widgets){display:none}"
+    ">.jp-OutputArea-child:has(>.lm-Panel.jp-OutputArea-output){display:none}"
 )
-"""Where none of our widgets came to life, their places hold a sentence: loading, or lost."""
+"""Where none of our widgets came to life, their places hold a sentence: loading, or lost. It is
+linked to, for where a style element is taken out its content may stay and be read."""
 WHOLE = 300
 """How many spans of a trace a notebook keeps with their texts."""
 
@@ -65,7 +68,7 @@ def trace_bundle(trace: Trace, evaluations: Sequence[Evaluation] = ()) -> Bundle
         spans={one.span_id: _span(one, whole=at < WHOLE) for at, one in enumerate(trace.spans)},
         tree_json=json.dumps(tree_of(trace).model_dump(mode="json")),
         without_scripts=still,
-        scheme="light",
+        framed=True,
     )
     height = _height_px(trace, evaluations)
     return {"text/html": framed(page, still, trace, height), "text/plain": trace_text(trace)}
@@ -99,7 +102,8 @@ def show_live(make: Callable[[], object], still: str, text: str) -> None:
     shown = live(make) if in_notebook() else {}
     if shown:
         display({**shown, "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
-    kept = f"<style>{_NO_ERROR}</style><div class='p2re-still'>{still}</div>"
+    looks = f"<link rel='stylesheet' href='data:text/css,{quote(_NO_ERROR)}'>"
+    kept = f"{looks}<div class='p2re-still'>{still}</div>"
     display({"text/html": kept, "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
 
 
@@ -109,7 +113,7 @@ def framed(page: str, still: str, trace: Trace, height_px: int) -> str:
         f'<div style="position:relative;height:{height_px}px;overflow:hidden;resize:vertical;'
         f'border:1px solid rgba(128,128,128,.35);border-radius:8px">{still}'
         f'<iframe title="trace {trace.trace_id[:12]}" sandbox="allow-scripts" '
-        f'style="position:absolute;inset:0;width:100%;height:100%;border:0;{_TURNED}" '
+        f'style="position:absolute;inset:0;width:100%;height:{_HEIGHT};border:0" '
         f'srcdoc="{escape(page)}"></iframe></div>'
     )
 

@@ -34,6 +34,19 @@ _MOMENTS = alt.Axis(labelAngle=-35, labelExpr="slice(datum.label, 5, 16)")
 _VEGA = "application/vnd.vegalite.v5+json"
 """What JupyterLab and VS Code draw by themselves; newer specifications are read as well."""
 _SCALE, _MOST_ROWS = 2.0, 20
+_FAINT, _MIDDLE = "rgba(128,128,128,.25)", "#7a828c"
+_LOOK: Mapping[str, Mapping[str, object]] = {
+    "view": {"stroke": None},
+    "axis": {
+        "gridColor": _FAINT,
+        "domainColor": _FAINT,
+        "tickColor": _FAINT,
+        "titleFontWeight": 500,
+    },
+    "legend": {"symbolBaseFillColor": _MIDDLE, "symbolBaseStrokeColor": _MIDDLE},
+    "title": {"anchor": "start", "fontWeight": 600, "offset": 12},
+}
+"""Greys that are seen on white and on black: the front end brings the letters of its theme."""
 
 
 class Plot(alt.Chart):
@@ -53,12 +66,18 @@ class LayeredPlot(alt.LayerChart):
 def _bundle(chart: Drawn) -> dict[str, object]:
     """As Vega where a front end has it, else as a picture, else as the rows behind it."""
     spec = chart.to_dict()
+    given = spec.get("config", {})
+    spec["config"] = {
+        **given,
+        **{name: {**own, **given.get(name, {})} for name, own in _LOOK.items()},
+    }
+    spec["config"].setdefault("background", "transparent")
     shown: dict[str, object] = {_VEGA: spec, "text/plain": _rows_text(spec)}
     try:
         import vl_convert
     except ImportError:  # the extra 'pictures' is not installed
         return shown
-    picture = vl_convert.vegalite_to_png(json.dumps(spec), scale=_SCALE)
+    picture = vl_convert.vegalite_to_png(json.dumps({"background": "white", **spec}), scale=_SCALE)
     return {**shown, "image/png": b64encode(picture).decode()}
 
 

@@ -10,8 +10,10 @@ from p2re_eval.errors import UsageError
 from p2re_eval.interfaces import Clock
 from p2re_eval.online.findings import Findings, findings
 from p2re_eval.records import OnlineExperiment, Variant
+from p2re_eval.service.contracts import Page, page_size
 from p2re_eval.service.prompts import Prompts
 from p2re_eval.store import Store, online_queries
+from p2re_eval.store.online_queries import UnitRow
 from p2re_eval.store.prompt_queries import VersionRow
 
 
@@ -62,6 +64,17 @@ class Online:
         return self._store.read(
             lambda connection: online_queries.read_online(connection, name, path)
         )
+
+    def units(self, name: str, *, limit: int = 100, cursor: str | None = None) -> Page[UnitRow]:
+        """Who got what, by the units' names, the last of which is the cursor. What was assigned
+        stays so: nobody's variant changes or goes. Raises NoSuchRecord."""
+        experiment, size = self.get(name).name, page_size(limit)
+        rows = self._store.read(
+            lambda connection: online_queries.list_units(
+                connection, experiment, limit=size, after=cursor
+            )
+        )
+        return Page(items=tuple(rows), next_cursor=rows[-1].unit if len(rows) == size else None)
 
     def findings(self, name: str) -> Findings:
         """What it has shown so far. Raises NoSuchRecord."""

@@ -1,8 +1,6 @@
 """What a prompt file may contain: pydantic models that validate it and describe it to editors."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -58,7 +56,7 @@ class PartEntry(_Entry):
     )
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> PartEntry:
+    def _one_of_two(self) -> Self:
         if (self.text is None) == (self.image is None):
             raise ValueError("a part is either 'text' or 'image'; keep one of the two")
         if self.detail is not None and self.image is None:
@@ -219,7 +217,7 @@ class PromptFile(_Entry):
     )
 
     @model_validator(mode="after")
-    def _one_form(self) -> PromptFile:
+    def _one_form(self) -> Self:
         if self.prompt is not None and self.messages:
             raise ValueError("'prompt' is short for one user message; keep it or 'messages'")
         return self

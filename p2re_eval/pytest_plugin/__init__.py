@@ -106,12 +106,19 @@ def p2re(request: pytest.FixtureRequest) -> Iterator[P2RE]:
     fixture.finish()
 
 
+def nothing_runs(config: pytest.Config) -> bool:
+    """Whether pytest only looks: --collect-only, --setup-only, --setup-plan and --p2re-plan call no
+    model."""
+    looking = ("collectonly", "setuponly", "setupplan", "p2re_plan")
+    return any(config.getoption(name, False) for name in looking)
+
+
 def _may_call(config: pytest.Config) -> bool:
     """Whether this process may call a service: not where it only looks, replays or leads others."""
-    looks = any(config.getoption(name) for name in ("collectonly", "setupplan", "p2re_plan"))
     leads = bool(config.getoption("tx", None)) or bool(config.getoption("numprocesses", None))
     worker = hasattr(config, "workerinput")
-    return not looks and config.getoption("p2re_source") != "replay" and (worker or not leads)
+    silent = nothing_runs(config) or config.getoption("p2re_source") == "replay"
+    return not silent and (worker or not leads)
 
 
 def _import_client() -> None:

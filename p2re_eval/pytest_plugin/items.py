@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pluggy
 import pytest
 from _pytest._code.code import TerminalRepr
 
@@ -122,6 +124,11 @@ class CaseItem(pytest.Item):
         for tag in (*run.suite.tags, *run.case.tags):
             self._tag(tag)
 
+    @cached_property
+    def ihook(self) -> pluggy.HookRelay:
+        """The hooks of its folder, looked up once: pytest asks six times an item."""
+        return super().ihook
+
     def _tag(self, tag: str) -> None:
         self.extra_keyword_matches.add(tag)
         if _MARK.match(tag) and tag not in _TAKEN_MARKS:
@@ -129,10 +136,11 @@ class CaseItem(pytest.Item):
             self.add_marker(tag)
 
     def setup(self) -> None:
-        if nothing_runs(self.config):
+        session = _session(self)
+        if session.only_looks:
             return
         try:
-            result = _session(self).result(self.run)
+            result = session.result(self.run)
         except NotRun as error:
             pytest.skip(f"not run: {error}")
         except P2REError as error:
@@ -193,13 +201,6 @@ class GateItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return _where(self, self.gate.place, self.name)
-
-
-def nothing_runs(config: pytest.Config) -> bool:
-    """Whether pytest only looks: --collect-only, --setup-only, --setup-plan and --p2re-plan call no
-    model."""
-    looking = ("collectonly", "setuponly", "setupplan", "p2re_plan")
-    return any(config.getoption(name, False) for name in looking)
 
 
 def _session(item: pytest.Item) -> P2RESession:

@@ -13,11 +13,13 @@ _PACKAGES = ("p2re-eval", "pytest", "jinja2", "pydantic", "aiohttp", "xllamacpp"
 
 
 class Provenance:
-    """Asks in a thread, because git takes longer than a whole small suite."""
+    """Asks in a thread, because git takes longer than a whole small suite, and reading what every
+    package says of itself a while, too."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._revision: Revision | None = None
+        self._packages: dict[str, str] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -31,7 +33,7 @@ class Provenance:
         self.start()
         if self._thread is not None:
             self._thread.join()
-        return self._revision, dict(_installed())
+        return self._revision, self._packages
 
     def _ask(self) -> None:
         from p2re_eval.git import Repository
@@ -40,6 +42,7 @@ class Provenance:
             self._revision = Repository.around(self._root).head()
         except GitError:
             self._revision = None
+        self._packages = dict(_installed())
 
 
 def _installed() -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from p2re_eval.gates import Gate
 from p2re_eval.gates.verdicts import verdict_of
 from p2re_eval.pipeline import DEFAULT_CONCURRENCY, Harness, Settings
 from p2re_eval.planning import Overrides, PlannedRun, SuitePlan
-from p2re_eval.pytest_plugin import distributed
+from p2re_eval.pytest_plugin import distributed, nothing_runs
 from p2re_eval.pytest_plugin.ahead import Ahead
 from p2re_eval.pytest_plugin.comparing import Comparing
 from p2re_eval.pytest_plugin.items import (
@@ -31,7 +31,6 @@ from p2re_eval.pytest_plugin.items import (
     Quarantined,
     SuiteFile,
     call_report,
-    nothing_runs,
 )
 from p2re_eval.pytest_plugin.narrowing import Narrowing
 from p2re_eval.pytest_plugin.options import dollars
@@ -83,6 +82,7 @@ class P2RESession:
     def __init__(self, config: pytest.Config, *, collector_was_on: bool) -> None:
         self.config = config
         self._collector_was_on = collector_was_on
+        self.only_looks = nothing_runs(config)
         self.harness = Harness(_settings(config), experiment=_experiment(config))
         self.verdicts: list[GateVerdict] = []
         self.worker_limits: list[dict[str, JSON]] = []
@@ -156,7 +156,7 @@ class P2RESession:
             self.config.hook.pytest_deselected(items=left_out)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        if nothing_runs(self.config) or session.testsfailed:
+        if self.only_looks or session.testsfailed:
             return
         selected: dict[str, list[CaseItem]] = {}
         for item in session.items:
@@ -318,7 +318,7 @@ class P2RESession:
 
     def _may_be_empty(self) -> bool:
         """Nothing affected: nothing can be worse. An empty share: the merge wants to know of it."""
-        if self.shard is not None and self.shard.suites and not nothing_runs(self.config):
+        if self.shard is not None and self.shard.suites and not self.only_looks:
             assert self.harness.store
             return True
         return self.narrowing is not None and self.narrowing.left_out > 0

@@ -1,7 +1,5 @@
 """What every record is made of: JSON, its one text and hash, a place in a file."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any, Literal, TypeAlias

@@ -1,7 +1,5 @@
 """Two experiments side by side: flips, differences with their intervals, and what changed."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What is judged: scores, evaluations, captured spans, results, verdicts, experiments, sessions."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

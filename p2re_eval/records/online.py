@@ -1,8 +1,6 @@
 """A/B experiments on live traffic: what is compared, with whom, and what came of it."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -44,7 +42,7 @@ class OnlineExperiment(Record):
     description: str | None = None
 
     @model_validator(mode="after")
-    def _sound(self) -> OnlineExperiment:
+    def _sound(self) -> Self:
         names = [variant.name for variant in self.variants]
         if len(names) < 2 or len(set(names)) < len(names):
             raise ValueError("an experiment compares two or more variants with names of their own")

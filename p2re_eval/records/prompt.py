@@ -1,7 +1,5 @@
 """What is asked: models and their settings, messages, templates, rendered prompts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Literal, Self
@@ -65,7 +63,7 @@ class ModelSettings(Record):
         """``provider/name``, as item ids and tables show it; as much of it as is known."""
         return "/".join(part for part in (self.provider, self.name) if part)
 
-    def over(self, base: ModelSettings) -> ModelSettings:
+    def over(self, base: Self) -> Self:
         """These settings where they are given, else the base's; ``extra`` merges key by key."""
         own = {k: v for k, v in self if v is not None}
         if self.extra and base.extra:

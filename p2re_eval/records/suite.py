@@ -1,7 +1,5 @@
 """What is to be run: suites of cases, and the scorers and gates they name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
@@ -105,7 +103,7 @@ class Suite(Record):
         tags: str | None = None,
         cluster: str | None = None,
         metadata: str | Sequence[str] | Mapping[str, str] | None = None,
-    ) -> Suite:
+    ) -> "Suite":
         """A case for each row of a pandas or polars frame: ``evaluate("route", suite)``.
 
         Columns called ``id``, ``expected``, ``tags``, ``cluster``, ``inputs.NAME`` and

@@ -1,7 +1,5 @@
 """What came back: completions, faults, spans and the trace of a run."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from p2re_eval.records.base import JSON, FinishReason, Record, Source, SpanKind, TraceStatus

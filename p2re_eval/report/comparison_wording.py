@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from p2re_eval.quantities import count_text
+from p2re_eval.quantities import (
+    UNKNOWN,
+    change_text,
+    count_text,
+    duration_text,
+    money_text,
+    number_text,
+    p_text,
+    share_text,
+    signed_text,
+    tokens_text,
+)
 from p2re_eval.records import Change, Comparison, Delta, Side, Tries
 
 
@@ -42,6 +54,46 @@ def worth_showing(deltas: Sequence[Delta]) -> list[Delta]:
         if delta.metric == "pass_rate"
         or rates.get((delta.suite, delta.prompt, delta.model)) != (delta.before, delta.after)
     ]
+
+
+@dataclass(frozen=True)
+class DeltaTexts:
+    """A metric's move in words: a pass rate in percent and points, anything else as numbers."""
+
+    was: str
+    now: str
+    moved: str
+    interval: str
+    p: str
+    repeats: str
+
+
+def delta_texts(delta: Delta) -> DeltaTexts:
+    """What every report says of a metric's move; UNKNOWN for what there were too few cases for."""
+    rate = delta.metric == "pass_rate"
+    said, moved = (share_text, change_text) if rate else (number_text, signed_text)
+    low, high = delta.low, delta.high
+    return DeltaTexts(
+        was=said(delta.before),
+        now=said(delta.after),
+        moved=UNKNOWN if delta.difference is None else moved(delta.difference),
+        interval=UNKNOWN if low is None or high is None else f"{moved(low)} to {moved(high)}",
+        p=p_text(delta.p_value),
+        repeats=f" x{delta.repeats}" if delta.repeats > 1 else "",
+    )
+
+
+def figure_rows(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
+    """What the compared cases took: (name, then, now), without what neither side knows."""
+    old, new = comparison.before.figures, comparison.after.figures
+    rows = (
+        ("cost", money_text(old.cost_usd), money_text(new.cost_usd)),
+        ("tokens in", tokens_text(old.input_tokens), tokens_text(new.input_tokens)),
+        ("tokens out", tokens_text(old.output_tokens), tokens_text(new.output_tokens)),
+        ("latency p50", duration_text(old.p50_ns), duration_text(new.p50_ns)),
+        ("latency p95", duration_text(old.p95_ns), duration_text(new.p95_ns)),
+    )
+    yield from (row for row in rows if {row[1], row[2]} != {UNKNOWN})
 
 
 def left_out_lines(comparison: Comparison) -> Iterator[str]:

@@ -8,20 +8,14 @@ from typing import Literal
 
 from p2re_eval.errors import StoreError
 from p2re_eval.quantities import (
-    UNKNOWN,
-    change_text,
     count_text,
-    duration_text,
-    money_text,
-    number_text,
     p_text,
-    share_text,
-    signed_text,
-    tokens_text,
 )
 from p2re_eval.records import Comparison, Delta, Flip, Trace
 from p2re_eval.report.comparison_wording import (
     change_line,
+    delta_texts,
+    figure_rows,
     flips_line,
     left_out_lines,
     side_line,
@@ -179,23 +173,19 @@ def _reach(deltas: Sequence[Delta]) -> float:
 
 
 def _line(delta: Delta, reach: float) -> DeltaLine:
-    rate = delta.metric == "pass_rate"
-    said, moved = (share_text, change_text) if rate else (number_text, signed_text)
-    low, high = delta.low, delta.high
-    interval = UNKNOWN if low is None or high is None else f"{moved(low)} to {moved(high)}"
-    times = f" x{delta.repeats}" if delta.repeats > 1 else ""
+    texts = delta_texts(delta)
     return DeltaLine(
         delta=delta,
         tone=_tone(delta),
-        was=said(delta.before),
-        now=said(delta.after),
-        moved=UNKNOWN if delta.difference is None else moved(delta.difference),
-        interval=interval,
-        p=p_text(delta.p_value),
-        cases=f"{delta.cases:,}{times}",
+        was=texts.was,
+        now=texts.now,
+        moved=texts.moved,
+        interval=texts.interval,
+        p=texts.p,
+        cases=f"{delta.cases:,}{texts.repeats}",
         point=_placed(delta.difference, reach),
-        low=_placed(low, reach),
-        high=_placed(high, reach),
+        low=_placed(delta.low, reach),
+        high=_placed(delta.high, reach),
     )
 
 
@@ -213,18 +203,14 @@ def _placed(value: float | None, reach: float) -> float | None:
 
 
 def _figures(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
-    """What the compared cases took: (name, then, now)."""
+    """What the compared cases took, and where their answers came from: (name, then, now)."""
     old, new = comparison.before.figures, comparison.after.figures
-    pairs = (
-        ("Cost", money_text(old.cost_usd), money_text(new.cost_usd)),
-        ("Tokens in", tokens_text(old.input_tokens), tokens_text(new.input_tokens)),
-        ("Tokens out", tokens_text(old.output_tokens), tokens_text(new.output_tokens)),
-        ("Latency p50", duration_text(old.p50_ns), duration_text(new.p50_ns)),
-        ("Latency p95", duration_text(old.p95_ns), duration_text(new.p95_ns)),
-        ("Live calls", f"{old.live:,}", f"{new.live:,}"),
-        ("Cached or replayed", f"{old.cache + old.replay:,}", f"{new.cache + new.replay:,}"),
+    yield from ((name.capitalize(), was, now) for name, was, now in figure_rows(comparison))
+    sources = (
+        ("Live calls", old.live, new.live),
+        ("Cached or replayed", old.cache + old.replay, new.cache + new.replay),
     )
-    yield from (pair for pair in pairs if {pair[1], pair[2]} - {UNKNOWN, "0"})
+    yield from ((name, f"{was:,}", f"{now:,}") for name, was, now in sources if was or now)
 
 
 def more_text(compared: Compared) -> str:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2re_eval.quantities import (
-    UNKNOWN,
-    change_text,
     count_text,
-    number_text,
     p_text,
-    share_text,
-    signed_text,
 )
 from p2re_eval.records import Comparison, Delta, Flip
 from p2re_eval.report.comparison_wording import (
     change_line,
+    delta_texts,
     flips_line,
     left_out_lines,
     side_line,
@@ -91,20 +87,16 @@ def _told(flip: Flip, label: str) -> str:
 
 
 def _delta(delta: Delta) -> list[str]:
-    rate = delta.metric == "pass_rate"
-    said, moved = (share_text, change_text) if rate else (number_text, signed_text)
-    low, high = delta.low, delta.high
-    interval = UNKNOWN if low is None or high is None else f"{moved(low)} to {moved(high)}"
-    cases = count_text(delta.cases, "case") + (f" x{delta.repeats}" if delta.repeats > 1 else "")
+    texts = delta_texts(delta)
     return [
         code(delta.metric),
         code(delta.suite),
         code(delta.prompt),
         code(delta.model),
-        escape(said(delta.before)),
-        escape(said(delta.after)),
-        UNKNOWN if delta.difference is None else escape(moved(delta.difference)),
-        escape(interval),
-        escape(p_text(delta.p_value)),
-        cases,
+        escape(texts.was),
+        escape(texts.now),
+        escape(texts.moved),
+        escape(texts.interval),
+        escape(texts.p),
+        count_text(delta.cases, "case") + texts.repeats,
     ]

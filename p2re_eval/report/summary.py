@@ -1,7 +1,5 @@
 """Results condensed: what every report shows before the single results."""
 
-from __future__ import annotations
-
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from p2re_eval.quantities import (
-    UNKNOWN,
-    change_text,
     count_text,
-    duration_text,
-    money_text,
-    number_text,
     p_text,
-    share_text,
-    signed_text,
-    tokens_text,
 )
 from p2re_eval.records import Comparison, Delta, Flip, SideFigures
 from p2re_eval.report.comparison_wording import (
     change_line,
+    delta_texts,
+    figure_rows,
     flips_line,
     left_out_lines,
     side_line,
@@ -101,64 +95,28 @@ def _columns(deltas: Sequence[Delta]) -> list[Column]:
         if len(set(cells)) > 1 or title == "metric"
     ]
     share = f"{deltas[0].confidence * 100:g} %"
+    texts = [delta_texts(d) for d in deltas]
     columns += [
-        Column("was", tuple(_value(d, d.before) for d in deltas)),
-        Column("is", tuple(_value(d, d.after) for d in deltas)),
-        Column("change", tuple(_moved(d, d.difference) for d in deltas)),
-        Column(share, tuple(_interval(d) for d in deltas), rank=1),
-        Column("p", tuple(p_text(d.p_value) for d in deltas), rank=2),
-        Column("cases", tuple(_cases(d) for d in deltas)),
+        Column("was", tuple(one.was for one in texts)),
+        Column("is", tuple(one.now for one in texts)),
+        Column("change", tuple(one.moved for one in texts)),
+        Column(share, tuple(one.interval for one in texts), rank=1),
+        Column("p", tuple(one.p for one in texts), rank=2),
+        Column(
+            "cases", tuple(f"{d.cases:,}{t.repeats}" for d, t in zip(deltas, texts, strict=True))
+        ),
     ]
     if any(d.left_out for d in deltas):
         columns.append(Column("left out", tuple(f"{d.left_out:,}" for d in deltas)))
     return columns
 
 
-def _value(delta: Delta, value: float | None) -> str:
-    return share_text(value) if delta.metric == "pass_rate" else number_text(value)
-
-
-def _moved(delta: Delta, value: float | None) -> str:
-    if value is None:
-        return UNKNOWN
-    return change_text(value) if delta.metric == "pass_rate" else signed_text(value)
-
-
-def _interval(delta: Delta) -> str:
-    if delta.low is None:
-        return UNKNOWN
-    return f"{_moved(delta, delta.low)} to {_moved(delta, delta.high)}"
-
-
-def _cases(delta: Delta) -> str:
-    times = f" x{delta.repeats}" if delta.repeats > 1 else ""
-    return f"{delta.cases:,}{times}"
-
-
 def _add_figures(page: Page, comparison: Comparison) -> None:
-    old, new = comparison.before.figures, comparison.after.figures
-    lines = [line for line in _figure_lines(old, new) if line]
-    if not lines:
-        return
     page.title(f"Now, and then ({comparison.before.label}), for the cases compared")
-    page.lines += [f"  {line}" for line in lines]
-
-
-def _figure_lines(old: SideFigures, new: SideFigures) -> Iterator[str]:
-    yield _pair("cost", new.cost_usd, old.cost_usd, money_text)
-    yield _pair("tokens in", new.input_tokens, old.input_tokens, tokens_text)
-    yield _pair("tokens out", new.output_tokens, old.output_tokens, tokens_text)
-    yield _pair("p50", new.p50_ns, old.p50_ns, duration_text)
-    yield _pair("p95", new.p95_ns, old.p95_ns, duration_text)
-    yield f"{'answers':<11}{_sources(new)}, was {_sources(old)}"
-
-
-def _pair(
-    name: str, new: float | None, old: float | None, text: Callable[[float | None], str]
-) -> str:
-    if new is None and old is None:
-        return ""
-    return f"{name:<11}{text(new)}, was {text(old)}"
+    for name, was, now in figure_rows(comparison):
+        page.lines.append(f"  {name.removeprefix('latency '):<11}{now}, was {was}")
+    old, new = (_sources(side.figures) for side in (comparison.before, comparison.after))
+    page.lines.append(f"  {'answers':<11}{new}, was {old}")
 
 
 def _sources(figures: SideFigures) -> str:

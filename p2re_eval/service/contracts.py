@@ -16,6 +16,7 @@ from p2re_eval.records import (
     Trace,
     Usage,
 )
+from p2re_eval.store.experiment_queries import ExperimentAssignment
 from p2re_eval.store.prompt_queries import VersionRow
 from p2re_eval.store.session_queries import SessionRow
 
@@ -57,10 +58,11 @@ class VersionDetail(Record):
 
 
 class ExperimentDetail(Record):
-    """An experiment and how many of its runs ended how."""
+    """An experiment, how many of its runs ended how, and what ran on what."""
 
     experiment: Experiment
     outcomes: dict[str, int]
+    assignments: tuple[ExperimentAssignment, ...] = ()
 
 
 class SessionDetail(Record):

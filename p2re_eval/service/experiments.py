@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2re_eval.errors import NoSuchRecord, NotAllowed
 from p2re_eval.records import Experiment, Result
 from p2re_eval.service.contracts import (
     ExperimentDetail,
@@ -11,7 +12,7 @@ from p2re_eval.service.contracts import (
     next_by_id,
     page_size,
 )
-from p2re_eval.store import Store, experiment_queries
+from p2re_eval.store import Store, experiment_queries, removal
 
 
 class Experiments:
@@ -20,12 +21,14 @@ class Experiments:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def list(self, *, limit: int = 20, cursor: str | None = None) -> Page[Experiment]:
-        """The newest first."""
+    def list(
+        self, *, text: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> Page[Experiment]:
+        """The newest first; ``text`` is looked for in name and id."""
         size, before = page_size(limit), cursor_number(cursor)
         rows = self._store.read(
             lambda connection: experiment_queries.page_of_experiments(
-                connection, limit=size, before=before
+                connection, limit=size, before=before, text=text
             )
         )
         more = next_by_id([row for row, _ in rows], size)
@@ -40,7 +43,45 @@ class Experiments:
         outcomes = self._store.read(
             lambda connection: experiment_queries.outcomes(connection, experiment.experiment_id)
         )
-        return ExperimentDetail(experiment=experiment, outcomes=outcomes)
+        assignments = self._store.read(
+            lambda connection: experiment_queries.assignments(connection, experiment.experiment_id)
+        )
+        return ExperimentDetail(
+            experiment=experiment, outcomes=outcomes, assignments=tuple(assignments)
+        )
+
+    def create(self, experiment: Experiment) -> ExperimentDetail:
+        """Record one that is made elsewhere, or that goes on. Raises NotAllowed: it has ended."""
+        known = self._known(experiment.experiment_id)
+        if known is not None and known.status != "RUNNING":
+            raise NotAllowed(
+                f"the experiment {experiment.experiment_id[:12]} has ended, and what was found "
+                "stays as it is; run the suites again for a new one"
+            )
+        self._store.start_experiment(experiment)
+        if experiment.status != "RUNNING":
+            self._store.finish_experiment(experiment)
+        return self.get(experiment.experiment_id)
+
+    def delete(self, experiment_id: str) -> None:
+        """With its results and what was judged in it; its traces stay.
+
+        Raises NoSuchRecord, StoreError (ambiguous), NotAllowed (still running).
+        """
+        found = self._store.read_experiment(experiment_id)
+        if found.status == "RUNNING":
+            raise NotAllowed(
+                f"the experiment {found.experiment_id[:12]} is still running; stop it first"
+            )
+        whole = found.experiment_id
+        self._store.change(lambda change: removal.delete_experiment(change.connection, whole))
+
+    def _known(self, experiment_id: str) -> Experiment | None:
+        try:
+            found = self._store.read_experiment(experiment_id)
+        except NoSuchRecord:
+            return None
+        return found if found.experiment_id == experiment_id else None
 
     def results(
         self, experiment_id: str, *, limit: int = 100, cursor: str | None = None

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from p2re_eval.errors import DefinitionError, DefinitionErrors, GitError, NoSuchRecord, UsageError
+from p2re_eval.errors import (
+    DefinitionError,
+    DefinitionErrors,
+    GitError,
+    NoSuchRecord,
+    NotAllowed,
+    UsageError,
+)
 from p2re_eval.records import PromptTemplate
 from p2re_eval.service.contracts import Page, VersionDetail, cursor_number, next_by_id, page_size
 from p2re_eval.service.revisions import NO_PROJECT, NUMBER, Revisions
@@ -44,11 +51,15 @@ class Prompts:
         self._store = store
         self._revisions = revisions
 
-    def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[TemplateRow]:
-        """By name; the cursor is the last name."""
+    def list(
+        self, *, text: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[TemplateRow]:
+        """By name, in which ``text`` is looked for; the cursor is the last name."""
         size = page_size(limit)
         rows = self._store.read(
-            lambda connection: prompt_queries.list_templates(connection, limit=size, after=cursor)
+            lambda connection: prompt_queries.list_templates(
+                connection, limit=size, after=cursor, text=text
+            )
         )
         more = rows[-1].name if len(rows) == size else None
         return Page(items=tuple(rows), next_cursor=more)
@@ -82,7 +93,7 @@ class Prompts:
         return VersionDetail(row=row, template=template)
 
     def save(self, template: PromptTemplate) -> VersionRow:
-        """Record a version; one that is known stays as it is."""
+        """Record a version; one that is known stays as it is: versions never change."""
         self._store.save_prompt_version(template).result()
         return self._find(template.name, template.version)
 
@@ -113,6 +124,14 @@ class Prompts:
             self._store.read(
                 lambda connection: prompt_queries.label_history(connection, name, path, label)
             )
+        )
+
+    def delete(self, name: str, version: str = "latest") -> None:
+        """Raises NotAllowed, or NoSuchRecord where there is none."""
+        row = self._find(name, version)
+        raise NotAllowed(
+            f"the version {row.short_version} of '{name}' stays: runs were made with it; take its "
+            "labels away, delete the runs, or change the file and record a new version"
         )
 
     def _find(self, name: str, version: str) -> VersionRow:

@@ -40,6 +40,27 @@ class Service:
         self.transfer = Transfer(store, self.traces)
         self.statistics = Statistics(store, clock or SystemClock())
 
+    def delete(self, address: Address | str) -> Address:
+        """Delete what is at an address; gives the address. A session's or an experiment's traces
+        stay.
+
+        Raises UsageError, NoSuchRecord, StoreError (ambiguous), NotAllowed (a prompt's version, an
+        experiment that is running).
+        """
+        found = parse_address(address) if isinstance(address, str) else address
+        match found.kind:
+            case "trace":
+                self.traces.delete([found.id])
+            case "prompt":
+                self.prompts.delete(found.id, found.version or "latest")
+            case "evaluation":
+                self.evaluations.delete(found.id)
+            case "experiment":
+                self.experiments.delete(found.id)
+            case "session":
+                self.sessions.delete(found.id)
+        return found
+
     def open(self, address: Address | str) -> Artifact:
         """What is at an address. Raises UsageError, NoSuchRecord, StoreError (ambiguous)."""
         found = parse_address(address) if isinstance(address, str) else address

@@ -15,7 +15,7 @@ from p2re_eval.service.contracts import (
     page_size,
 )
 from p2re_eval.service.transcript import answer_of, unseen
-from p2re_eval.store import Store, session_queries
+from p2re_eval.store import Store, removal, session_queries
 from p2re_eval.store.session_queries import SessionRow, TurnPlace
 
 
@@ -26,13 +26,18 @@ class Sessions:
         self._store = store
 
     def list(
-        self, *, user: str | None = None, limit: int = 50, cursor: str | None = None
+        self,
+        *,
+        user: str | None = None,
+        text: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[SessionRow]:
-        """The newest first."""
+        """The newest first; ``text`` is looked for in name, id and user."""
         size, before = page_size(limit), cursor_number(cursor)
         rows = self._store.read(
             lambda connection: session_queries.list_sessions(
-                connection, limit=size, before=before, user=user
+                connection, limit=size, before=before, user=user, text=text
             )
         )
         return Page(items=tuple(rows), next_cursor=next_by_id([row.id for row in rows], size))
@@ -48,6 +53,11 @@ class Sessions:
     def save(self, session: Session) -> None:
         """Describe a session, new or known."""
         self._store.start_session(session).result()
+
+    def delete(self, session_id: str) -> None:
+        """Its traces stay, each for itself. Raises NoSuchRecord, StoreError (ambiguous)."""
+        whole = self.get(session_id).session.session_id
+        self._store.change(lambda change: removal.delete_session(change.connection, whole))
 
     def turns(self, session_id: str, *, limit: int = 50, cursor: str | None = None) -> Page[Turn]:
         """The traces in the order of time; each holds only what no earlier turn has shown.

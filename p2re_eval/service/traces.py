@@ -104,8 +104,12 @@ class Traces:
     def responses(
         self, trace_id: str | None = None, *, limit: int = 50, cursor: str | None = None
     ) -> Page[ResponseRow]:
-        """Every answer, of runs and of spans inside them, the newest first."""
+        """Every answer, of runs and of spans inside them, the newest first.
+
+        Raises NoSuchRecord, StoreError (ambiguous).
+        """
         size, before = page_size(limit), cursor_number(cursor)
+        trace_id = trace_id and self._store.read_trace(trace_id).trace_id
         rows = self._store.read(
             lambda connection: response_queries.list_responses(
                 connection, limit=size, before=before, trace_id=trace_id

@@ -14,6 +14,7 @@ from p2re_eval.records import (
     Fault,
     GateVerdict,
     Place,
+    Record,
     Result,
     Revision,
     Trace,
@@ -32,14 +33,39 @@ def list_experiments(connection: sqlite3.Connection, limit: int) -> list[Experim
 
 
 def page_of_experiments(
-    connection: sqlite3.Connection, *, limit: int, before: int | None = None
+    connection: sqlite3.Connection,
+    *,
+    limit: int,
+    before: int | None = None,
+    text: str | None = None,
 ) -> list[tuple[int, Experiment]]:
-    """The newest first, below the row ``before``, each after its row."""
+    """The newest first, below the row ``before``, each after its row; ``text`` stands in the name
+    or the id."""
     rows = connection.execute(
-        "SELECT * FROM experiments WHERE id < ? ORDER BY id DESC LIMIT ?",
-        (before or 1 << 62, limit),
+        "SELECT * FROM experiments WHERE id < ? AND (? IS NULL OR instr(lower(experiment_id || "
+        "char(10) || name), lower(?))) ORDER BY id DESC LIMIT ?",
+        (before or 1 << 62, text, text, limit),
     )
     return [(row["id"], _experiment(row)) for row in rows]
+
+
+class ExperimentAssignment(Record):
+    """A prompt's version and a model that ran on a suite in an experiment."""
+
+    suite: str
+    prompt: str
+    prompt_version: str
+    model: str
+
+
+def assignments(connection: sqlite3.Connection, experiment_id: str) -> list[ExperimentAssignment]:
+    """What ran on what, in the order in which it began."""
+    rows = connection.execute(
+        "SELECT suite, prompt, prompt_version, model FROM assignments "
+        "WHERE experiment_id = ? ORDER BY id",
+        (experiment_id,),
+    )
+    return [ExperimentAssignment(**dict(row)) for row in rows]
 
 
 def outcomes(connection: sqlite3.Connection, experiment_id: str) -> dict[str, int]:

@@ -49,11 +49,6 @@ def column_of(histogram: int, before: int = 0) -> bytes | None:
     return (before + first).to_bytes(2, "little") + kept.to_bytes(size, "little", signed=True)
 
 
-def counts_of(histogram: int) -> dict[int, int]:
-    """Counts by bucket, the empty ones left out, in order."""
-    return {bucket: count for bucket, count in enumerate(_lanes(histogram)) if count}
-
-
 def percentiles_of(histogram: int, *shares: float) -> tuple[int | None, ...]:
     """The durations in ns below which these shares (0 to 1) lie; None of an empty histogram.
 

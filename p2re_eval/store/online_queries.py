@@ -7,7 +7,7 @@ from pathlib import Path
 
 from p2re_eval.errors import NoSuchRecord, UsageError
 from p2re_eval.explain import did_you_mean
-from p2re_eval.records import Assignment, OnlineExperiment, UnitOutcomes
+from p2re_eval.records import Assignment, OnlineExperiment, Record, UnitOutcomes
 from p2re_eval.store.payloads import record_of
 from p2re_eval.store.transaction import Transaction
 
@@ -78,6 +78,26 @@ def list_online(connection: sqlite3.Connection) -> list[OnlineExperiment]:
     """All of them, the newest first."""
     rows = connection.execute("SELECT body FROM online_experiments ORDER BY id DESC")
     return [record_of(OnlineExperiment, row[0]) for row in rows]
+
+
+class UnitRow(Record):
+    """Who got what, and since when."""
+
+    unit: str
+    variant: str
+    assigned_ns: int
+
+
+def list_units(
+    connection: sqlite3.Connection, name: str, *, limit: int, after: str | None = None
+) -> list[UnitRow]:
+    """The units of an experiment by name, from after this one."""
+    rows = connection.execute(
+        "SELECT unit, variant, assigned_ns FROM unit_assignments "
+        "WHERE experiment = ? AND unit > ? ORDER BY unit LIMIT ?",
+        (name, after or "", limit),
+    )
+    return [UnitRow(**dict(row)) for row in rows]
 
 
 def keep_assignment(transaction: Transaction, assignment: Assignment) -> None:

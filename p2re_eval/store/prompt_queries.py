@@ -71,15 +71,20 @@ _LABELS_NOW = (
 
 
 def list_templates(
-    connection: sqlite3.Connection, *, limit: int, after: str | None = None
+    connection: sqlite3.Connection,
+    *,
+    limit: int,
+    after: str | None = None,
+    text: str | None = None,
 ) -> list[TemplateRow]:
-    """Templates by name, from after this one."""
+    """Templates by name, from after this one; ``text`` stands in the name."""
     rows = connection.execute(
         "SELECT p.id, p.name, p.created_ns, v.number AS versions, v.version AS newest, "
         "v.created_ns AS newest_ns FROM prompt_templates p LEFT JOIN versions v ON v.id = "
         "(SELECT id FROM versions WHERE template = p.id ORDER BY number DESC LIMIT 1) "
-        "WHERE p.name > ? ORDER BY p.name LIMIT ?",
-        (after or "", limit),
+        "WHERE p.name > ? AND (? IS NULL OR instr(lower(p.name), lower(?))) "
+        "ORDER BY p.name LIMIT ?",
+        (after or "", text, text, limit),
     ).fetchall()
     return [
         TemplateRow(

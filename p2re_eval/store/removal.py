@@ -61,6 +61,27 @@ def delete_securely(
         connection.execute(f"PRAGMA secure_delete = {int(before)}")
 
 
+def delete_session(connection: sqlite3.Connection, session_id: str) -> int:
+    """Delete a session; its traces stay, each for itself. Inside an open transaction."""
+    connection.execute("UPDATE traces SET session_id = NULL WHERE session_id = ?", (session_id,))
+    sql = "DELETE FROM sessions WHERE session_id = ?"
+    return connection.execute(sql, (session_id,)).rowcount
+
+
+def delete_experiment(connection: sqlite3.Connection, experiment_id: str) -> int:
+    """Delete an experiment with its results and what was judged in it; its traces stay. Inside an
+    open transaction."""
+    named = (experiment_id,)
+    judged = connection.execute("SELECT id FROM evaluations WHERE experiment_id = ?", named)
+    rows, counted = [row[0] for row in judged], judged_watermark(connection)
+    rollups.take_out_evaluations(connection, [row for row in rows if row <= counted])
+    for table in ("evaluations", "results", "assignments"):
+        connection.execute(f"DELETE FROM {table} WHERE experiment_id = ?", named)  # noqa: S608 - our own names
+    connection.execute("UPDATE traces SET experiment_id = NULL WHERE experiment_id = ?", named)
+    sql = "DELETE FROM experiments WHERE experiment_id = ?"
+    return connection.execute(sql, named).rowcount
+
+
 def remove_rows(connection: sqlite3.Connection, ids: Sequence[int], *, keep: bool = False) -> None:
     """Take these rows of ``traces`` out, with what hangs on them; shared texts stay, and with
     ``keep`` so does what statistics count."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+
+from pydantic import Field
 
 from p2re_eval.records import Record
 
@@ -24,6 +27,7 @@ class ResponseRow(Record):
     cost_usd: float | None = None
     duration_ns: int | None = None
     output_preview: str | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
 
 
 def list_responses(
@@ -42,9 +46,10 @@ def list_responses(
     )
     rows = connection.execute(
         f"SELECT r.id, t.trace_id, s.span_id, t.model, r.finish_reason, r.response_id, {measures}, "  # noqa: S608 - our own names
-        "r.duration_ns, CASE WHEN r.span IS NULL THEN t.output_preview END AS output_preview "
+        "r.duration_ns, CASE WHEN r.span IS NULL THEN t.output_preview END AS output_preview, "
+        "(SELECT json_group_object(name, value) FROM metrics WHERE response = r.id) AS metrics "
         "FROM responses r JOIN traces t ON t.id = r.trace LEFT JOIN spans s ON s.id = r.span "
         f"WHERE r.id < ? {within}ORDER BY r.id DESC LIMIT ?",
         (before or 1 << 62, *([trace_id] if trace_id else []), limit),
     )
-    return [ResponseRow(**dict(row)) for row in rows]
+    return [ResponseRow(**{**dict(row), "metrics": json.loads(row["metrics"])}) for row in rows]

@@ -57,11 +57,14 @@ def list_sessions(
     limit: int,
     before: int | None = None,
     user: str | None = None,
+    text: str | None = None,
 ) -> list[SessionRow]:
-    """The newest sessions first, below the id ``before``."""
+    """The newest sessions first, below the id ``before``; ``text`` stands in name, id or user."""
     rows = connection.execute(
-        f"{_TOTALS} WHERE s.id < ? AND (? IS NULL OR s.user = ?) ORDER BY s.id DESC LIMIT ?",
-        (before or 1 << 62, user, user, limit),
+        f"{_TOTALS} WHERE s.id < ? AND (? IS NULL OR s.user = ?) AND (? IS NULL OR instr(lower("
+        "s.session_id || char(10) || coalesce(s.name, '') || char(10) || coalesce(s.user, '')), "
+        "lower(?))) ORDER BY s.id DESC LIMIT ?",
+        (before or 1 << 62, user, user, text, text, limit),
     )
     return [SessionRow(**dict(row)) for row in rows]
 

@@ -4,8 +4,6 @@ Entries of lists are described here but checked one by one in :mod:`p2re_eval.su
 that one mistake does not hide the next and each is reported at its own place.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation

@@ -29,10 +29,18 @@ _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const) )", re.MULTILINE)
 _NAMES = re.compile(r"^export (?:async )?(?:function|class|const) (\w+)", re.MULTILINE)
 _LOOK = (
-    "\n:root{color-scheme:SCHEME}body{margin:0;background:Canvas}p2re-trace{height:100vh}"
+    "\n:root{color-scheme:light dark}body{margin:0;background:Canvas}p2re-trace{height:100vh}"
     "p2re-trace:not(:defined){display:block;height:auto;padding:.6em 1em;font:14px/1.5 sans-serif}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.2em 0 .8em}\n"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.2em 0 .8em}"
+    "@media print{:root{color-scheme:light}p2re-trace{height:auto}}\n"
 )
+DARKER_PX = 8000
+"""How much higher than what is seen of it a frame is that shall be dark."""
+_IN_FRAME = (
+    f":root{{color-scheme:light}}@media(min-height:{DARKER_PX}px){{:root{{color-scheme:dark}}"
+    f"p2re-trace{{height:calc(100vh - {DARKER_PX}px);contain:layout}}}}\n"
+)
+"""A page in a frame is told nothing of the theme around it, but can measure its own height."""
 _NOTES = re.compile(r"^\s*//.*\n|^\s*/\*\*.*\*/\n|^[ \t]+", re.MULTILINE)
 
 
@@ -72,16 +80,16 @@ def trace_page(
     spans: Mapping[str, str],
     tree_json: str,
     without_scripts: str = "",
-    scheme: str = "light dark",
+    framed: bool = False,
 ) -> str:
     """One HTML file that holds a trace and the viewer: no server, no network.
 
     ``head_json`` is what the API gives as a trace, ``tree_json`` its tree, ``spans`` each span's
     JSON by id. What the trace says cannot leave its quotes: ``<`` is written as an escape.
-    ``without_scripts`` is the HTML that is seen where scripts do not run; ``scheme`` is CSS's
-    ``color-scheme``.
+    ``without_scripts`` is the HTML that is seen where scripts do not run. A page that is
+    ``framed`` is light, or dark where the frame is DARKER_PX higher than what is seen.
     """
-    look = _LOOK.replace("SCHEME", scheme)
+    look = _LOOK + _IN_FRAME if framed else _LOOK
     found = ",".join(f"{_quoted(name)}:{_safe(body)}" for name, body in spans.items())
     script = (
         f"const head={_safe(head_json)},tree={_safe(tree_json)},spans={{{found}}};"

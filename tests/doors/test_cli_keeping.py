@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,40 @@ def test_an_address_opens(db: Path) -> None:
     found = json.loads(p2re("open", "session:chat-42", "--db", db).output)
     assert found["totals"]["traces"] == 2
     assert "did you mean 'session'" in p2re("open", "sesion:x", "--db", db).stderr
+
+
+def test_a_folder_is_one_by_its_final_slash(db: Path, tmp_path: Path) -> None:
+    """Whatever it is called; and where a file is in the way, that is said."""
+    pytest.importorskip("pyarrow")
+    written = p2re("traces", "export", "-o", f"{tmp_path}/all.json/", "--db", db)
+    assert f"{tmp_path / 'all.json' / 'traces.parquet'}: 2 rows" in written.output
+    (tmp_path / "taken").write_text("mine")
+    for name in ("taken", "taken/", "taken/below"):
+        refused = p2re("traces", "export", "-o", f"{tmp_path}/{name}", "--db", db)
+        assert (refused.exit_code, refused.output.count("\n")) == (2, 1)
+        assert "is a file, or lies below one, and Parquet needs a folder" in refused.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_reading_imports_no_plug_in(db: Path) -> None:
+    """Their redaction is for what is written: a broken plug-in does not keep anybody from
+    looking."""
+    code = (
+        "import sys\nfrom p2re_eval.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "print('plugins' if 'p2re_eval.plugins' in sys.modules else 'no plugins')"
+    )
+
+    def ends(*arguments: str) -> str:
+        command = [sys.executable, "-c", code, *arguments, "--db", str(db)]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        return run.stdout.splitlines()[-1]
+
+    for reading in (["traces", "list"], ["stats"], ["sessions", "list"], ["traces", "search", "x"]):
+        assert ends(*reading) == "no plugins"
+    assert ends("traces", "tag", FIRST, "vip") == "plugins"
+
+
+def test_the_two_ways_to_put_databases_together_name_each_other() -> None:
+    assert "p2re unite" in p2re("merge", "--help").output
+    assert "p2re merge" in p2re("unite", "--help").output

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from p2re_eval.cli import main
+from p2re_eval.records import Experiment
 from p2re_eval.store import open_store
 
 PROMPT = "model: {provider: scripted, name: a}\nprompt: hello\n"
@@ -63,3 +64,51 @@ def test_run_collects_the_projects_suites(project: Path) -> None:
     asked = [Path(sys.executable).with_name("p2re"), "run", "--collect-only", "-q"]
     found = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert "evals/greet.yaml::greet::only[scripted/a#0]" in found.stdout, found.stderr
+
+
+def test_a_folder_of_its_own_name_that_is_missing_is_the_settings_matter(project: Path) -> None:
+    """`p2re init` would make another one."""
+    (project / "evals" / "greet.yaml").unlink()
+    (project / "evals").rmdir()
+    sentence = "no folder evals/, which the setting p2re_suites names; make it, or correct that"
+    assert sentence in said("doctor")
+    asked = [Path(sys.executable).with_name("p2re"), "run"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert found.stderr.endswith(f"{sentence}\n")
+
+
+def test_experiments_come_from_the_projects_database(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of --root, else of the project around the working folder."""
+    with open_store(project / "runs/calls.db") as store:
+        store.finish_experiment(
+            Experiment(experiment_id="e1", name="n", started_ns=1, status="COMPLETE")
+        )
+    below = project / "evals" / "deep"
+    below.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder, more in ((below, ()), (elsewhere, ("--root", str(project)))):
+        monkeypatch.chdir(folder)
+        gates = ["experiments", "gate", "e1", "--gate", "pass_rate >= 0.9", *more]
+        decided = CliRunner().invoke(main, gates)
+        assert "pass_rate" in decided.stdout, decided.output
+        same = CliRunner().invoke(main, ["experiments", "compare", "e1", "e1", *more])
+        assert same.exit_code == 0, same.output
+
+
+def test_a_prompts_folder_belongs_to_the_project_around_it(project: Path) -> None:
+    """Filters come from that project's conftest.py, however deep the folder lies in it."""
+    (project / "conftest.py").write_text(
+        "from p2re_eval import hookimpl\n\n\n@hookimpl\n"
+        "def prepare_environment(environment):\n"
+        "    environment.filters['loud'] = str.upper\n"
+    )
+    deep = project / "asked" / "deep"
+    deep.mkdir()
+    (deep / "shout.yaml").write_text(
+        "model: {provider: scripted, name: a}\ninputs: {word: {}}\nprompt: '{{ word | loud }}'\n"
+    )
+    shown = said("prompts", "render", "shout", "--folder", "asked/deep", "-i", "word=hi")
+    assert "HI" in shown

@@ -70,6 +70,4 @@ def test_a_folder_without_suites(project) -> None:
     (project.path / "suites").rmdir()
     result = p2re(project, "run", "--p2re-db", str(project.db))
     assert result.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert result.stderr.endswith(
-        "no folder suites/ here; `p2re init` writes a first prompt and suite\n"
-    )
+    assert result.stderr.endswith("no folder suites/; `p2re init` makes one\n")

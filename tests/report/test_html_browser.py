@@ -218,3 +218,39 @@ def test_flips_filter_the_results_and_fit_a_phone(opened: Any, made: Any) -> Non
     tab.wait_for("1 of 20 shown")
     assert tab.shown() == ["broke"]
     assert [url for url in tab.requests if not url.startswith(("file:", "data:"))] == []
+
+
+SHOTS = Path(__file__).parents[2] / ".p2re" / "screenshots"
+LOOKS = [
+    ("day", 1280, 900, "light"),
+    ("night", 1280, 900, "dark"),
+    ("phone", 400, 800, "light"),
+    ("phone-night", 400, 800, "dark"),
+    ("wall", 3840, 2160, "light"),
+    ("wall-night", 3840, 2160, "dark"),
+]
+
+
+def test_the_report_is_whole_on_every_screen(opened: Any, mixed: Any) -> None:
+    """Nothing sticks out and axe-core finds nothing; the pictures are for people."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page = opened(mixed).tab
+    for look, width, height, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SHOTS / f"report-{look}.png")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, look
+        assert [one["id"] for one in axe.run(page).response["violations"]] == [], look
+
+
+def test_a_printed_report_is_light_and_as_wide_as_the_paper(opened: Any, mixed: Any) -> None:
+    """A4 between its margins, from a dark screen: tables stay tables, and no column is cut."""
+    page = opened(mixed, viewport={"width": 718, "height": 1047}, color_scheme="dark").tab
+    page.emulate_media(media="print")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / "report-print.png", full_page=True)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("thead").first.is_visible()
+    edges = "[...document.querySelectorAll('td')].map(e => e.getBoundingClientRect().right)"
+    assert max(page.evaluate(edges)) <= 718

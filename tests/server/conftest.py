@@ -311,6 +311,8 @@ class Tab:
         self.page.wait_for_selector(wait_for)
         return self.page
 
+    shots = SHOTS
+
     def shot(self, name: str) -> None:
         """A picture for people to look at, kept by CI as an artifact."""
         SHOTS.mkdir(parents=True, exist_ok=True)

@@ -323,3 +323,31 @@ def test_the_gates_of_old_and_of_the_suite_files(
     now = serve(root=tmp_path).get(path).json
     assert (now["taken_from"], now["verdicts"][0]["gate"]) == ("suites", "pass_rate >= 0")
     assert now["verdicts"][0]["passed"] is True
+
+
+def test_an_address_is_deleted(served: Any, record: Any) -> None:
+    """What may go goes, and its traces stay; a prompt's version never goes."""
+    trace = record.trace(session_id="chat-1")
+    record.version("Hello")
+    path = "/api/p2re/artifacts"
+    assert served.ask("DELETE", f"{path}/session:chat-1").status == 204
+    assert served.get("/sessions?q=CHAT").json["items"] == []
+    assert served.get(f"/traces/{trace.trace_id}").json["trace"]["session_id"] is None
+    refused = served.ask("DELETE", f"{path}/prompt:route")
+    assert (refused.status, refused.json["title"]) == (409, "Conflict")
+    assert "stays: runs were made with it" in refused.json["detail"]
+    assert served.ask("DELETE", f"{path}/trace:{trace.trace_id}").status == 204
+    assert served.ask("DELETE", f"{path}/trace:{trace.trace_id}").status == 404
+
+
+def test_responses_of_a_trace_and_units_of_an_experiment(served: Any, record: Any) -> None:
+    trace = record.trace("billing")
+    (answer,) = served.get(f"/traces/{trace.trace_id}/responses").json["items"]
+    assert (answer["output_preview"], answer["metrics"]) == ("billing", {})
+    body = {"name": "tone", "variants": [{"name": "a"}, {"name": "b"}], "outcome": "o"}
+    served.post("/experiments/online", body)
+    served.post("/experiments/online/tone/assign", {"unit": "user-1"})
+    (unit,) = served.get("/experiments/online/tone/units").json["items"]
+    assert (unit["unit"], unit["variant"] in {"a", "b"}) == ("user-1", True)
+    assert served.get("/experiments/online/none/units").status == 404
+    assert served.get("/experiments?q=none").json["items"] == []

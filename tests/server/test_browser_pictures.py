@@ -122,3 +122,31 @@ def test_every_page_is_whole_and_accessible_everywhere(month: Any, tab: Any, nam
         assert page.evaluate("document.documentElement.scrollWidth") <= width, look
         assert violations(page) == [], look
     assert (opened.complaints, opened.alien()) == ([], [])
+
+
+def test_an_exported_trace_opens_alone_and_prints_whole(
+    month: Any, tab: Any, tmp_path: Path
+) -> None:
+    """A file without a server: in every look as the page is, and on paper light and to its end."""
+    served, ids = month
+    file = tmp_path / "trace.html"
+    file.write_bytes(served.get(f"/traces/{ids['agent']}/export").body)
+    opened = tab(served, color_scheme="light")
+    page = opened.page
+    page.goto(file.as_uri())
+    page.wait_for_selector("p2re-trace .row")
+    for look, width, height, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        opened.shot(f"export-{look}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, look
+    page.set_viewport_size({"width": 718, "height": 400})
+    page.emulate_media(media="print", color_scheme="dark")
+    page.screenshot(path=opened.shots / "export-print.png", full_page=True)
+    paper = "getComputedStyle(document.querySelector('p2re-trace')).backgroundColor"
+    assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    ends = "[document.body.scrollHeight, document.querySelector('p2re-trace').offsetHeight]"
+    whole, drawn = page.evaluate(ends)
+    assert drawn > 1000
+    assert whole <= drawn + 1
+    assert opened.complaints == []

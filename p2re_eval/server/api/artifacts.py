@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel
 
-from p2re_eval.server.backend import Backend, Reading, answer
+from p2re_eval.server.backend import Backend, Reading, Writing, answer
 from p2re_eval.server.problems import ApiRoute
 from p2re_eval.service.addresses import parse_address
 from p2re_eval.store import TraceFilter
@@ -43,6 +43,17 @@ def open_artifact(
     whole, links = _related(found.kind, artifact)
     links += _traces_of(backend, found.kind, artifact)
     return answer(OpenedArtifact(address=whole, kind=found.kind, links=links, artifact=artifact))
+
+
+@router.delete("/{address:path}", status_code=204, summary="Delete what is at an address")
+def delete_artifact(
+    backend: Writing,
+    address: Annotated[str, Path(max_length=600, examples=["session:chat-42"])],
+) -> Response:
+    """A trace goes with its texts and judgements, an experiment with its results; the traces of an
+    experiment or a session stay. A prompt's version never goes."""
+    backend.service.delete(address)
+    return Response(status_code=204)
 
 
 def _related(kind: str, artifact: dict[str, Any]) -> tuple[str, list[str]]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from p2re_eval.compare import Sample, compare
 from p2re_eval.errors import NoSuchRecord
 from p2re_eval.records import Comparison, Experiment, Result, Trace
-from p2re_eval.server.api.parameters import Cursor, Id, Limit
+from p2re_eval.server.api.parameters import Cursor, Id, Limit, Word
 from p2re_eval.server.backend import Backend, Reading, answer
 from p2re_eval.server.problems import RecordRoute
 from p2re_eval.service.contracts import ExperimentDetail, Page
@@ -16,9 +16,11 @@ router = APIRouter(prefix="/experiments", tags=["experiments"], route_class=Reco
 
 
 @router.get("", response_model=Page[Experiment], summary="List experiments")
-def list_experiments(backend: Reading, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """The newest first."""
-    return answer(backend.service.experiments.list(limit=limit, cursor=cursor))
+def list_experiments(
+    backend: Reading, q: Word = None, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """The newest first; `q` is looked for in name and id."""
+    return answer(backend.service.experiments.list(text=q, limit=limit, cursor=cursor))
 
 
 @router.get("/{experiment_id}", response_model=ExperimentDetail, summary="One experiment")

@@ -10,8 +10,11 @@ from pydantic import BaseModel, Field, ValidationError
 from p2re_eval.online import Findings
 from p2re_eval.online.assigning import LARGEST
 from p2re_eval.records import Assignment, OnlineExperiment, Variant
+from p2re_eval.server.api.parameters import Cursor, Limit
 from p2re_eval.server.backend import Reading, Writing, answer
 from p2re_eval.server.problems import ApiProblem, ApiRoute
+from p2re_eval.service.contracts import Page
+from p2re_eval.store.online_queries import UnitRow
 from p2re_eval.store.prompt_queries import VersionRow
 
 router = APIRouter(prefix="/experiments/online", tags=["experiments"], route_class=ApiRoute)
@@ -94,6 +97,14 @@ def start_online(backend: Writing, new: NewExperiment) -> Response:
 def get_findings(backend: Reading, name: _Name) -> Response:
     """Each variant against the control, with intervals that hold however often one looks."""
     return answer(backend.online.findings(name))
+
+
+@router.get("/{name}/units", response_model=Page[UnitRow], summary="Who got what")
+def list_units(
+    backend: Reading, name: _Name, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """By the units' names."""
+    return answer(backend.online.units(name, limit=limit, cursor=cursor))
 
 
 @router.post("/{name}/assign", response_model=Assignment, summary="Assign a unit")

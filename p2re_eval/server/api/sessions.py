@@ -15,10 +15,14 @@ router = APIRouter(prefix="/sessions", tags=["sessions"], route_class=RecordRout
 
 @router.get("", response_model=Page[SessionRow], summary="List sessions")
 def list_sessions(
-    backend: Reading, user: Word = None, limit: Limit = 50, cursor: Cursor = None
+    backend: Reading,
+    user: Word = None,
+    q: Word = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Response:
-    """The newest first, with their totals."""
-    return answer(backend.service.sessions.list(user=user, limit=limit, cursor=cursor))
+    """The newest first, with their totals; `q` is looked for in name, id and user."""
+    return answer(backend.service.sessions.list(user=user, text=q, limit=limit, cursor=cursor))
 
 
 @router.get("/{session_id}", response_model=SessionDetail, summary="One session")

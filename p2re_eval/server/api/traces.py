@@ -18,6 +18,7 @@ from p2re_eval.service.looking import TraceHead, TraceItem
 from p2re_eval.store import TraceFilter
 from p2re_eval.store.expression_fields import FIELDS
 from p2re_eval.store.overviews import Facet
+from p2re_eval.store.response_queries import ResponseRow
 from p2re_eval.store.span_queries import SpanTree
 from p2re_eval.viewer import trace_page
 
@@ -162,6 +163,15 @@ def get_tree(backend: Reading, trace_id: Id) -> Response:
 def get_span(backend: Reading, trace_id: Id, span_id: Id) -> Response:
     """Attributes, messages and answer of one span."""
     return answer(backend.service.looking.span(trace_id, span_id))
+
+
+@router.get("/{trace_id}/responses", response_model=Page[ResponseRow], summary="Its responses")
+def list_responses(
+    backend: Reading, trace_id: Id, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Every answer of a model in it, the newest first, with what was measured of each."""
+    page = backend.service.traces.responses(trace_id, limit=limit, cursor=cursor)
+    return answer(page)
 
 
 @router.get("/{trace_id}/find", response_model=FoundSpans, summary="Spans with a text")

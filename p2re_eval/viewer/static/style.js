@@ -152,5 +152,5 @@ th { font-weight: 400; color: var(--soft); white-space: nowrap; width: 1%; } td.
 }
 .frame { container: viewer / inline-size; display: flex; flex-direction: column; flex: 1; min-height: 0; }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
-@media print { .tools, .tabs, .feedback, .tree-bar { display: none; } .detail, .tree-scroll { overflow: visible; contain: none; } }
+@media print { :host { color-scheme: light; height: auto !important; display: block; } .frame { display: block; } .tools, .tabs, .feedback, .tree-bar { display: none; } .body, .body.with-tree, .detail { display: block; } .detail, .tree-scroll { overflow: visible; contain: none; } }
 `;

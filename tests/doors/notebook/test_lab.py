@@ -211,8 +211,11 @@ def test_what_is_drawn_follows_the_theme_and_outlives_the_kernel(
     page.locator(".p2re-still:has-text('scripted/echo')").wait_for()
     page.frame_locator(".jp-OutputArea iframe").get_by_role("tab", name="JSON").wait_for()
     notebook.shot("reopened")
-    turned = page.locator(".jp-OutputArea iframe").evaluate("e => getComputedStyle(e).filter")
-    assert turned == "invert(1) hue-rotate(180deg)"
+    shade = "getComputedStyle(document.querySelector('p2re-trace')).backgroundColor"
+    inside = page.frames[-1]
+    assert inside.evaluate(shade) == "rgb(19, 21, 23)"
+    filtered = page.locator(".jp-OutputArea iframe").evaluate("e => getComputedStyle(e).filter")
+    assert filtered == "none"  # an image in it has its own colours
 
 
 def test_an_evaluation_shows_how_far_it_is_and_may_be_interrupted(

@@ -29,4 +29,16 @@ def test_plots_are_drawn_without_the_network(open_notebook: Any, lab: Any) -> No
     drawn.nth(2).wait_for()
     notebook.shot("plots")
     assert drawn.count() == 3
+    page.evaluate(
+        "theme => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }); }",
+        "JupyterLab Dark",
+    )
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    notebook.command("docmanager:save")
+    page.wait_for_selector(".jp-mod-current:not(.jp-mod-dirty)")
+    page.reload()
+    drawn.nth(2).wait_for()
+    notebook.shot("plots-dark")
+    paper = "canvas => canvas.getContext('2d').getImageData(2, 60, 1, 1).data[3]"
+    assert page.locator(".jp-RenderedVegaCommon5 canvas").first.evaluate(paper) == 0
     assert [url for url in asked if not url.startswith((lab.origin, "data:", "blob:"))] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,50 @@ def test_an_exported_page_shows_every_record_without_scripts(
     for text in SEEN:
         assert text in whole
     context.close()
+
+
+GITHUB_TAGS = frozenset(
+    re.findall(
+        r"\w+",
+        "h1 h2 h3 h4 h5 h6 br b i strong em a pre code img tt div ins del sup sub p ol ul table "
+        "thead tbody tfoot blockquote dl dt dd kbd q samp var hr ruby rt rp li tr td th s strike "
+        "summary details caption figure figcaption abbr bdo cite dfn mark small span time wbr",
+    )
+)
+GITHUB_ATTRIBUTES = {
+    "a": ["href"],
+    "img": ["src", "alt", "width", "height"],
+    "*": ["align", "open"],
+}
+
+
+def test_github_shows_every_record(ran: Any, browser: Any, open_shot: Any, tmp_path: Path) -> None:
+    """Where no script, no style, no frame and no class is left, the words are, each in its place:
+    in a cell of a table or a paragraph of its own."""
+    bleach = pytest.importorskip("bleach")
+    shown = [
+        out["data"].get("text/html") or f"<pre>{escape(out['data'].get('text/plain', ''))}</pre>"
+        for cell in ran.cells
+        for out in cell.get("outputs", [])
+        if out.get("data")
+    ]
+    kept = [
+        bleach.clean(one, tags=GITHUB_TAGS, attributes=GITHUB_ATTRIBUTES, strip=True)
+        for one in shown
+    ]
+    page_file = tmp_path / "github.html"
+    page_file.write_text(
+        "<meta charset=utf-8><body style='font:14px sans-serif'>" + "<hr>".join(kept)
+    )
+    page = browser.new_page(viewport={"width": 900, "height": 900})
+    page.goto(page_file.as_uri())
+    open_shot(page, "github")
+    whole = page.locator("body").inner_text()
+    page.close()
+    for text in SEEN:
+        assert text in whole
+    assert "display:" not in whole  # no looks that became words
+    assert "user\nI was charged <b>twice</b>\nanswer\nbilling" in whole
 
 
 def test_plain_text_says_it_too(ran: Any) -> None:
