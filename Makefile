@@ -104,6 +104,7 @@ chaos: .venv/dev
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/chaos.py
 
 bench-record: .venv/dev
+	$(BIN)/python tests/benchmarks/record_busy.py
 	$(BIN)/python tests/benchmarks/record.py 1000000
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pydantic import Field
 
 from p2re_eval.records import Record, Source
 from p2re_eval.store import rollups
 from p2re_eval.store.histogram import percentiles_of
-from p2re_eval.store.stat_windows import Counts, Dimension, Key, Window, added, snapshot
+from p2re_eval.store.stat_windows import Counts, Dimension, Key, Window, snapshot
 
 _HOURLY_UP_TO = 8 * rollups.PERIODS["day"]
 """A window no longer than this is read by the hour, a longer one by the day."""
@@ -104,7 +104,7 @@ def stats(connection: sqlite3.Connection, wanted: StatsQuery, *, now_ns: int) ->
         scores=tuple(
             _score_row(_named((*by, "name", "kind"), key), counts) for key, counts in scores.items()
         ),
-        total=_row({}, _total(traces.values())),
+        total=_row({}, _total(list(traces.values()))),
         since_ns=since,
         until_ns=until,
         period=period,
@@ -142,11 +142,11 @@ def _named(by: Sequence[str], key: Key) -> dict[str, str | int]:
     return dict(zip(by, key, strict=True))
 
 
-def _total(groups: Iterable[Counts]) -> Counts:
+def _total(groups: Sequence[Counts]) -> Counts:
     total: Counts = {"traces": 0, "errors": 0, "priced": 0, "latency": 0}
-    for counts in groups:
-        for name, count in counts.items():
-            total[name] = added(total.get(name), count)
+    for name in groups[0] if groups else ():
+        known = [count for counts in groups if (count := counts[name]) is not None]
+        total[name] = sum(known) if known else None
     return total
 
 

@@ -73,7 +73,7 @@ class Window:
             _add(found, len(keys), self._rows(connection, sql, first))
         return _in_order(found, "evaluations")
 
-    def _rows(self, connection: sqlite3.Connection, sql: str, first: int) -> Iterable[sqlite3.Row]:
+    def _rows(self, connection: sqlite3.Connection, sql: str, first: int) -> sqlite3.Cursor:
         return connection.execute(sql, {**self.values, "first": first, "last": _LAST, "sign": 1})
 
     def _sources(
@@ -125,19 +125,20 @@ def _columns(by: Sequence[Dimension], period: str) -> tuple[str, ...]:
     return tuple(day if name == "day" else _COLUMN[name] for name in by)
 
 
-def _add(groups: Groups, keys: int, rows: Iterable[sqlite3.Row]) -> None:
+def _add(groups: Groups, keys: int, rows: sqlite3.Cursor) -> None:
     """Rows whose first columns are the key, added to the groups."""
+    names = [column[0] for column in rows.description][keys:]
     for row in rows:
-        counts = dict(zip(row.keys()[keys:], row[keys:], strict=True))
+        counts = dict(zip(names, row[keys:], strict=True))
         if "latency" in counts:
             counts["latency"] = number_of(counts["latency"])
         known = groups.setdefault(row[:keys], counts)
         if known is not counts:
             for name, count in counts.items():
-                known[name] = added(known[name], count)
+                known[name] = _added(known[name], count)
 
 
-def added(one: int | float | None, other: int | float | None) -> int | float | None:
+def _added(one: int | float | None, other: int | float | None) -> int | float | None:
     """Their sum, of what is known of them."""
     if one is None or other is None:
         return one if other is None else other

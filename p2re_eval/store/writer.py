@@ -33,7 +33,7 @@ FEED_BEHIND = 250
 millisecond or two. Beyond that the index is fed as soon as nobody waits for a write ..."""
 FEED_FAR_BEHIND = 500
 """... and beyond that between the writes that are waited for, until it keeps up with them."""
-LOOK_AFTER_JOBS = 250
+LOOK_AFTER_JOBS = 64
 IDLE_S = 0.25
 
 _Waiting: TypeAlias = "tuple[Write, Future[None]]"

@@ -10,8 +10,9 @@ import pytest
 from p2re_eval.records import Evaluation, Fault, ModelSettings, Score
 from p2re_eval.service import Feedback, Service
 from p2re_eval.store import open_store
+from p2re_eval.store.connection import open_for_reading
 from p2re_eval.store.removal import remove_rows
-from p2re_eval.store.stat_queries import StatsQuery, StatsReport
+from p2re_eval.store.stat_queries import StatsQuery, StatsReport, stats
 
 DAY = 86_400_000_000_000
 NOON = 1_700_000_000_000_000_000 // DAY * DAY + DAY // 2
@@ -111,6 +112,19 @@ def test_rolled_up_or_not_the_numbers_are_the_same(filled: Service, database: Pa
     filled.store.index_everything()
     assert everything(filled) == fresh
     assert filled.store.read(lambda c: c.execute("SELECT count(*) FROM rollups").fetchone()[0]) > 0
+
+
+def test_what_is_rolled_up_while_it_is_counted_counts_once(filled: Service, database: Path) -> None:
+    """The index is fed by another thread or process between two questions of one report."""
+    total = filled.statistics.report().total
+    connection = open_for_reading(database, busy_timeout_s=1)
+    connection.set_trace_callback(
+        lambda sql: filled.store.index_everything() if "FROM rollups" in sql else None
+    )
+    report = stats(connection, StatsQuery(), now_ns=NOON)
+    connection.close()
+    assert report.total == total
+    assert filled.store.read(lambda c: c.execute("SELECT sum(traces) FROM rollups").fetchone()[0])
 
 
 def test_a_second_ending_and_a_changed_mind_count_once(service: Service, runs: Any) -> None:

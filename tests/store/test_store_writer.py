@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import closing
 from pathlib import Path
@@ -243,3 +244,14 @@ def test_the_index_holds_what_was_queued_before_it_was_asked_for(
         second.set()
         indexed.result(10)
         assert written.done()
+
+
+def test_the_index_keeps_up_with_a_stream_of_writes(
+    store: Store, records: Any, look: Callable[[str], list[tuple[Any, ...]]]
+) -> None:
+    """What is not counted yet is counted at every question: it stays few."""
+    for _ in range(4000):
+        last = store.finish_trace(records.answered())
+    last.result()
+    (counted,) = look("SELECT watermark FROM sync_state WHERE stream = 'responses'")
+    assert counted[0] >= 2500  # 500, and the last transaction's thousand
