@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 
 from p2re_eval.garbage import collector_paused
@@ -24,13 +24,21 @@ from p2re_eval.store.jobs import (
 )
 from p2re_eval.store.transaction import Transaction
 
+MANY = 100
+"""Jobs that make so many objects that the collector would run again and again."""
+
 
 def apply_all(transaction: Transaction, jobs: Sequence[Write]) -> None:
     """Write and commit; on any error nothing is written. Raises sqlite3.Error and the jobs' own."""
-    with collector_paused(), transaction.open():
+    with _out_of_the_way(jobs), transaction.open():
         _look_up(transaction, jobs)
         for job in jobs:
             apply_one(transaction, job)
+
+
+def _out_of_the_way(jobs: Sequence[Write]) -> AbstractContextManager[None]:
+    """The collector is the user's, who may be timing something: it rests for many jobs only."""
+    return collector_paused() if len(jobs) >= MANY else nullcontext()
 
 
 def _look_up(transaction: Transaction, jobs: Sequence[Write]) -> None:
