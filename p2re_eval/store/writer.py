@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ class Writer:
         self._closing = False
         self._process: int | None = None
         self._jobs_since_look = 0
+        self._behind = self._left_behind = sys.maxsize
         self._unfed = True
         self._index_wanted: list[tuple[Future[None] | None, Future[None]]] = []
         self._taken: list[Future[None]] = []
@@ -278,10 +280,23 @@ class Writer:
         try:
             if idle:
                 self._unfed = upkeep.feed(self._connection, FEED_ROWS, self._memory)
-            while not idle and self._is_behind():
-                self._unfed = upkeep.feed(self._connection, FEED_ROWS, self._memory)
+            else:
+                self._catch_up()
         except sqlite3.Error:
             self._unfed = False  # the index waits for better times: the next write tries again
+
+    def _catch_up(self) -> None:
+        """Who waits for a write waits for twice what has come since, never for all that is left
+        from before: so every writer does its part, and none does it while it is waited for."""
+        left = None
+        while self._is_behind() and not self._closing:
+            if left is None:
+                left = FEED_ROWS + 2 * max(0, self._behind - self._left_behind)
+            if self._queue and left <= 0:
+                break
+            self._unfed = upkeep.feed(self._connection, FEED_ROWS, self._memory)
+            left -= FEED_ROWS
+        self._left_behind = self._behind
 
     def _is_behind(self) -> bool:
         """Whether a writer that is not idle should feed the index now."""
@@ -291,6 +306,7 @@ class Writer:
             behind = upkeep.runs_behind(self._connection)
         except sqlite3.Error:
             behind = 0
+        self._behind = behind
         if behind <= FEED_BEHIND:
             self._jobs_since_look = 0
         return behind > (FEED_FAR_BEHIND if self._queue else FEED_BEHIND)

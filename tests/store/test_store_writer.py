@@ -255,3 +255,31 @@ def test_the_index_keeps_up_with_a_stream_of_writes(
     last.result()
     (counted,) = look("SELECT watermark FROM sync_state WHERE stream = 'responses'")
     assert counted[0] >= 2500  # 500, and the last transaction's thousand
+
+
+def test_a_write_does_not_wait_for_all_that_others_left_unindexed(
+    store: Store, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a long backlog, a writer that is waited for takes what has come since, twice."""
+    monkeypatch.setattr(writing, "FEED_ROWS", 5)
+    with Lock(store.path):
+        ended = [store.finish_trace(records.answered()) for _ in range(200)]
+    wait(ended)
+    for name, value in {"FEED_BEHIND": 10, "FEED_FAR_BEHIND": 20, "LOOK_AFTER_JOBS": 1}.items():
+        monkeypatch.setattr(writing, name, value)
+    feed, later, fed_before = writing.upkeep.feed, [], []
+
+    def fed(*given: Any) -> bool:
+        if not later:
+            later.append(store.finish_trace(records.answered()))
+        if not later[0].done():
+            fed_before.append(1)
+        return feed(*given)
+
+    monkeypatch.setattr(writing.upkeep, "feed", fed)
+    with Lock(store.path):  # the thread has it, not the caller
+        first = store.finish_trace(records.answered())
+    first.result()
+    store.index_everything()
+    later[0].result()
+    assert 1 <= len(fed_before) <= 3
