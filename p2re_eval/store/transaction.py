@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TypeAlias, TypeVar
@@ -17,6 +17,7 @@ from p2re_eval.store.columns import Insert, Update, columns
 from p2re_eval.store.contents import Contents
 from p2re_eval.store.payloads import message_text
 from p2re_eval.store.redaction import WRITES_ONLY, Redaction
+from p2re_eval.store.upkeep import count_waiting
 
 REMEMBERED = 8192
 """Texts, prompts and sessions each; some 150 bytes a piece."""
@@ -215,6 +216,8 @@ class Transaction:
         pending, self._rows = self._rows, {}
         for statement in sorted(pending, key=_rank):
             statement.run(self._connection, pending[statement])
+        if begun := list(_new_traces(pending)):
+            count_waiting(self._connection, begun)
 
     def find(self, sql: str, *values: str | bytes | int) -> int | None:
         """The number that a query finds in what is written; it does not see what is added."""
@@ -295,6 +298,12 @@ class Transaction:
 def _rank(statement: Insert | Update) -> tuple[int, bool]:
     """Rows come in before they are changed."""
     return _ORDER.index(statement.table), isinstance(statement, Update)
+
+
+def _new_traces(pending: Mapping[Insert | Update, Sequence[_Row]]) -> Iterator[str]:
+    for statement, rows in pending.items():
+        if statement.table == "traces" and isinstance(statement, Insert):
+            yield from (str(row[1]) for row in rows)  # after its number
 
 
 def roll_back(connection: sqlite3.Connection) -> None:

@@ -6,7 +6,9 @@ the last evaluation that is counted.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from p2re_eval.store import rollups, search
@@ -14,6 +16,14 @@ from p2re_eval.store import rollups, search
 if TYPE_CHECKING:
     from p2re_eval.store.transaction import Memory
 
+_COUNT_WAITING = """
+INSERT INTO score_changes(sign, start_ns, model, prompt_name, prompt_version, name, kind, value,
+  passed, fault)
+SELECT 1, t.start_ns, t.model, t.prompt_name, t.prompt_version, e.name, e.kind, e.value, e.passed,
+  e.fault
+FROM json_each(?) n CROSS JOIN evaluations e ON e.trace_id = n.value
+CROSS JOIN traces t ON t.trace_id = e.trace_id WHERE e.id <= ?
+"""
 _JUDGED = "SELECT watermark FROM sync_state WHERE target = 'rollups' AND stream = 'evaluations'"
 _MOVE_JUDGED = (
     "INSERT INTO sync_state(target, stream, watermark) VALUES ('rollups', 'evaluations', ?) "
@@ -25,6 +35,12 @@ def judged_watermark(connection: sqlite3.Connection) -> int:
     """The last evaluation that is counted."""
     found = connection.execute(_JUDGED).fetchone()
     return 0 if found is None else int(found[0])
+
+
+def count_waiting(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> None:
+    """Count what was said of these traces, which are new, before they came: the watermark has
+    passed such judgements by. Inside an open transaction."""
+    connection.execute(_COUNT_WAITING, (json.dumps(trace_ids), judged_watermark(connection)))
 
 
 def feed(connection: sqlite3.Connection, limit: int, memory: Memory | None = None) -> bool:

@@ -10,7 +10,9 @@ import pytest
 from p2re_eval.records import Evaluation, Fault, ModelSettings, Score
 from p2re_eval.service import Feedback, Service
 from p2re_eval.store import open_store
+from p2re_eval.store.apply import apply_one
 from p2re_eval.store.connection import open_for_reading
+from p2re_eval.store.jobs import SaveEvaluations
 from p2re_eval.store.removal import remove_rows
 from p2re_eval.store.stat_queries import StatsQuery, StatsReport, stats
 
@@ -193,3 +195,22 @@ def test_a_trace_that_changes_after_it_was_counted_is_counted_as_it_is(
     [score] = report.scores
     assert (score.key["model"], score.evaluations) == ("a, b", 1)
     assert fresh.rows == report.rows
+
+
+def test_a_judgement_that_came_before_its_trace_is_counted_with_it(
+    service: Service, runs: Any, database: Path
+) -> None:
+    """The watermark has passed it by; and with its trace it goes again, to nothing and not less."""
+    early = judge("a" * 32, 1.0)
+    service.store.change(lambda change: apply_one(change, SaveEvaluations((early,))))
+    service.store.index_everything()
+    assert service.statistics.report().scores == ()
+    runs.record(trace_id="a" * 32)
+    with open_store(database, read_only=True) as reader:
+        [fresh] = Service(reader).statistics.report().scores
+    service.store.index_everything()
+    [score] = service.statistics.report().scores
+    assert (fresh.evaluations, score.evaluations, score.mean) == (1, 1, 1.0)
+    service.traces.delete(["a" * 32])
+    rows = service.store.read(lambda c: c.execute("SELECT * FROM score_rollups").fetchall())
+    assert rows == []
