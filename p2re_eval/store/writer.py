@@ -28,12 +28,12 @@ QUEUE_LIMIT = 10_000
 BATCH_LIMIT = 1000
 """Jobs in a transaction: beyond that, other processes wait longer and nothing gets faster."""
 FEED_ROWS = 500
-"""Texts indexed in a transaction: some 20 ms, the longest that a write waits for it."""
+"""Texts indexed in a transaction, some 20 ms. A write waits for one, and for what was written."""
 FEED_BEHIND = 250
 """Runs not yet indexed and counted, by whatever process: statistics add them up one by one, a
 millisecond or two. Beyond that the index is fed as soon as nobody waits for a write ..."""
 FEED_FAR_BEHIND = 500
-"""... and beyond that between the writes that are waited for, until it keeps up with them."""
+"""... and beyond that between the writes that are waited for, faster than they come."""
 LOOK_AFTER_JOBS = 64
 IDLE_S = 0.25
 
