@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import sys
 from contextlib import suppress
@@ -100,6 +98,3 @@ def _last_words(sentence: str) -> None:
 @click.version_option(package_name="p2re-eval", prog_name="p2re")
 def main() -> None:
     """Prompts to responses: run prompt suites, look at traces, keep recordings."""
-    # What is left at the end goes with the process: looking through it for garbage takes 50 ms.
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)

@@ -11,6 +11,7 @@ import click
 from p2re_eval.cli.database import changing_store, existing_store, writing_store
 from p2re_eval.cli.library import revisions_here
 from p2re_eval.cli.options import HOW_MANY
+from p2re_eval.cli.trace_text import plain
 from p2re_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def units(name: str, limit: int, db: Path | None) -> None:
         while limit > 0:
             page = online.units(name, limit=limit, cursor=cursor)
             for one in page.items:
-                click.echo(f"{one.unit}\t{one.variant}")
+                click.echo(f"{plain(' '.join(one.unit.split()))}\t{one.variant}")
             limit, cursor = limit - len(page.items), page.next_cursor
             if cursor is None:
                 return

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from p2re_eval.cli.database import existing_store
 from p2re_eval.cli.library import revisions_here
 from p2re_eval.cli.options import db_option
+
+if TYPE_CHECKING:
+    from p2re_eval.service.contracts import Artifact
 
 
 @click.command("open")
@@ -37,11 +41,36 @@ def delete(address: str, yes: bool, db: Path | None) -> None:
     prompt's version never goes.
     """
     from p2re_eval.service import Service
+    from p2re_eval.service.addresses import parse_address
 
     with existing_store(db) as store:
         service = Service(store, revisions=revisions_here(db))
-        service.open(address)
-        if not yes:
-            click.confirm(f"Delete {address} for good?", abort=True)
-        service.delete(address)
-    click.echo(f"deleted: {address}")
+        found = parse_address(address)
+        if found.kind != "prompt":  # that is refused, so there is nothing to ask
+            found = found.model_copy(update={"id": _whole_id(service.open(found))})
+            if not yes:
+                click.confirm(f"Delete {found} for good?", abort=True)
+        service.delete(found)
+    click.echo(f"deleted: {found}")
+
+
+def _whole_id(found: Artifact) -> str:
+    """Of what was opened by the beginning of its id, or as the latest: by the time of an answer
+    that may be another one."""
+    from p2re_eval.service.contracts import (
+        ExperimentDetail,
+        SessionDetail,
+        TraceDetail,
+        VersionDetail,
+    )
+
+    match found:
+        case TraceDetail():
+            return found.trace.trace_id
+        case ExperimentDetail():
+            return found.experiment.experiment_id
+        case SessionDetail():
+            return found.session.session_id
+        case VersionDetail():
+            return found.row.version
+    return found.evaluation_id

@@ -29,7 +29,7 @@ def moment_of(context: click.Context, option: click.Parameter, value: str | None
         return max(0, time.time_ns() - int(ago[1]) * _UNITS[ago[2]] * 1_000_000_000)
     try:
         moment = int(datetime.fromisoformat(value).timestamp()) * 1_000_000_000
-        return min(moment, _LAST_MOMENT)
+        return max(0, min(moment, _LAST_MOMENT))
     except ValueError:
         what = f"'{value}' is neither like 30m, 2h or 7d nor like 2026-01-31T09:00"
         raise click.BadParameter(what, context, option) from None

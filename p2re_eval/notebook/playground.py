@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from p2re_eval.engine.runs import Answered
 from p2re_eval.errors import UsageError
@@ -20,9 +19,6 @@ from p2re_eval.prompts.library import PromptLibrary
 from p2re_eval.records import JSON, PromptTemplate, Trace
 from p2re_eval.report.word_diff import word_diff
 from p2re_eval.suites.saved import append_case, write_whole
-
-if TYPE_CHECKING:
-    pass
 
 LOOK_S = 0.05
 Show = Callable[[int, str], None]
@@ -47,6 +43,7 @@ class Playground:
         self.stopped: frozenset[int] = frozenset()
         self._inputs: dict[str, JSON] = {}
         self._futures: list[Future[Answered]] = []
+        self._stopping = False
 
     def run(
         self,
@@ -63,10 +60,13 @@ class Playground:
         of the first that gave no answer: ``traces`` has them all, ``answers`` those that answered.
         Runs that :meth:`stop` ended are in neither; their numbers are in ``stopped``.
         """
+        self._stopping = False
         self._inputs = dict(inputs or {})
         asked = self.models if models is None else models
         pieces: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         self._futures = futures = self._start(asked, repeat, pieces)
+        if self._stopping:  # while they were being made
+            self.stop()
         while not all(future.done() for future in futures):
             _hand_on(pieces, show, wait_s=LOOK_S)
         _hand_on(pieces, show)
@@ -79,7 +79,8 @@ class Playground:
         """End the runs that still wait for their answers, from another thread than :meth:`run`'s;
         how many there were. What they began is on record as abandoned, answers stay.
         """
-        return sum(future.cancel() for future in self._futures)
+        self._stopping = True
+        return sum(not future.done() and future.cancel() for future in self._futures)
 
     def _start(
         self, models: Sequence[str], repeat: int, pieces: queue.SimpleQueue[tuple[int, str]]

@@ -113,7 +113,10 @@ class PlaygroundForm:
         self.text.value = self._playground.text
 
     def start(self) -> None:
-        """:meth:`run` in a thread of its own: the kernel goes on hearing the other buttons."""
+        """:meth:`run` in a thread of its own: the kernel goes on hearing the other buttons. The
+        second click of a double click starts nothing."""
+        if self.asking is not None and self.asking.is_alive():
+            return
 
         def asked() -> None:
             try:

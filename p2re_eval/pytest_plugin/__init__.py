@@ -73,7 +73,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not (config.getoption("p2re") or config.getini("p2re")):
         return
-    import atexit
     import gc
 
     # Imports and collection make many objects and no garbage: the session turns it on again.
@@ -81,9 +80,6 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
     # First in, last out: pytest's own search for garbage at the end need not look through it all.
     config.add_cleanup(gc.unfreeze)
-    # The same for Python's own search as it ends: what is left by then goes with the process.
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
     if _may_call(config):
         import threading
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,15 +16,20 @@ from p2re_eval.cli import main
 from p2re_eval.records import (
     Completion,
     Evaluation,
+    Experiment,
     Message,
     ModelSettings,
+    PromptTemplate,
     RenderedPrompt,
     Score,
+    TemplateMessage,
     Trace,
     Usage,
 )
+from p2re_eval.service import Service
 from p2re_eval.store import open_store
 
+P2RE = str(Path(sys.executable).with_name("p2re"))
 MOMENT = 1_700_000_000_000_000_000
 FIRST, SECOND = f"{1:032x}", f"{2:032x}"
 
@@ -85,6 +92,47 @@ def test_redact_takes_out_what_is_a_secret_now(db: Path, monkeypatch: pytest.Mon
     assert "would be rewritten" in p2re("redact", "--dry-run", "--db", db).output
     assert "rewritten" in p2re("redact", "--db", db).output
     assert "[redacted by P2RE_REDACT] <b>" in p2re("traces", "show", FIRST, "--db", db).output
+
+
+def test_delete_deletes_what_it_asked_about(db: Path) -> None:
+    """By the whole id: `latest` may be another one by the time of the answer."""
+    old = Experiment(experiment_id="a" * 32, name="n", started_ns=1, status="COMPLETE")
+    new = old.model_copy(update={"experiment_id": "b" * 32, "started_ns": 2})
+    command = [P2RE, "delete", "experiment:latest", "--db", db]
+    with open_store(db) as store:
+        store.start_experiment(old)
+        with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as asking:
+            assert asking.stdin
+            assert asking.stdout
+            asked = "".join(iter(partial(asking.stdout.read, 1), "?"))
+            store.start_experiment(new)
+            asking.stdin.write("y\n")
+            asking.stdin.flush()
+            told = asking.stdout.read()
+        left = [one.experiment_id for one in Service(store).experiments.list().items]
+    assert asked == f"Delete experiment:{'a' * 32} for good"
+    assert told == f" [y/N]: deleted: experiment:{'a' * 32}\n"
+    assert left == ["b" * 32]
+
+
+def test_delete_asks_and_says_what_went(db: Path) -> None:
+    """Yes or no; a prompt's version is refused without a question."""
+    address = f"trace:{FIRST}"
+    kept = CliRunner().invoke(main, ["delete", address, "--db", str(db)], input="n\n")
+    assert (kept.exit_code, f"Delete {address} for good?" in kept.output) == (1, True)
+    assert (
+        p2re("delete", "session:chat", "--yes", "--db", db).output == "deleted: session:chat-42\n"
+    )
+    assert p2re("delete", address, "--yes", "--db", db).output == f"deleted: {address}\n"
+    assert p2re("traces", "show", FIRST, "--db", db).exit_code == 2
+    assert p2re("traces", "show", SECOND, "--db", db).exit_code == 0
+    with open_store(db) as store:
+        message = TemplateMessage(role="user", content="Hi")
+        template = PromptTemplate(name="chat", version="c" * 64, messages=(message,))
+        store.save_prompt_version(template).result()
+    refused = p2re("delete", "prompt:chat", "--db", db)
+    assert "the version cccccccccccc of 'chat' stays" in refused.output
+    assert "for good?" not in refused.output
 
 
 def test_backup_and_restore(db: Path, tmp_path: Path) -> None:

@@ -113,3 +113,13 @@ def test_stopping_without_a_winner_gives_the_control(database: Path) -> None:
     """And says so."""
     started(database)
     assert "everybody gets calm" in p2re(database, "stop", "tone").output
+
+
+def test_a_unit_with_escape_codes_keeps_its_line(database: Path) -> None:
+    """A unit is what an application says; a terminal must not obey it."""
+    started(database)
+    unit = "red\x1b[31m\nink"
+    assign("tone", unit, db=database)
+    outcome("tone", unit, 1, db=database)
+    (line,) = p2re(database, "units", "tone").output.splitlines()
+    assert line.split("\t")[0] == "red�[31m ink"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from p2re_eval.errors import DefinitionErrors, UsageError
-from p2re_eval.notebook import Playground, Workbench
+from p2re_eval.notebook import Playground, Traces, Workbench
 from p2re_eval.notebook.widgets import PlaygroundForm
 from p2re_eval.suites.load import load_suite
 
@@ -159,6 +160,40 @@ def test_a_model_that_gives_no_answer_has_a_card_of_its_own(
     form.save()
     (case,) = load_suite(tmp_path / "suites/saved/route.yaml", root=tmp_path).cases
     assert case.inputs["ticket"] == "<b>Hello</b>"
+
+
+def test_stop_is_heard_while_the_runs_are_being_made(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever presses Stop at once does not wait for a call that nobody wants."""
+    slow = {"provider": "scripted", "name": "slow", "extra": {"answers": ["a"], "latency_s": 60}}
+    bench.library.define("slow", f"{{model: {slow}, inputs: {{}}, prompt: Say}}")
+    playground, plan_one = Playground("slow", at=bench), bench.plan_one
+
+    def pressed_meanwhile(*given: Any) -> Any:
+        assert playground.stop() == 0
+        return plan_one(*given)
+
+    monkeypatch.setattr(bench, "plan_one", pressed_meanwhile)
+    assert playground.run() == []
+    assert playground.stopped == {0}
+    monkeypatch.undo()
+    assert playground.stop() == 0
+
+
+def test_a_double_click_asks_once(bench: Workbench) -> None:
+    """Two runs in one form would mix their answers, and cost twice."""
+    slow = {"provider": "scripted", "name": "slow", "extra": {"answers": ["a"], "latency_s": 1}}
+    bench.library.define("slow", f"{{model: {slow}, inputs: {{}}, prompt: Say}}")
+    form = PlaygroundForm(Playground("slow", at=bench))
+    (run,) = (box for box in _all(form.whole) if getattr(box, "description", "") == "Run")
+    run.click()
+    asking = form.asking
+    run.click()
+    asking.join()
+    form.asking.join()
+    assert not run.disabled
+    assert len(Traces(at=bench)) == 1
 
 
 def _all(widget):

@@ -57,3 +57,19 @@ def test_a_broken_http_client_troubles_nobody_who_does_not_call(project: Any) ->
     assert result.ret == 0
     result.stdout.no_fnmatch_line("*no such wheel*")
     result.stderr.no_fnmatch_line("*no such wheel*")
+
+
+def test_a_file_that_a_program_left_open_is_whole(project: Any) -> None:
+    """Python's last search for garbage writes the rest of such files, so it is not spared."""
+    project.write("test_one.py", "def test_one(): pass")
+    project.write(
+        "program.py",
+        "import pytest, sys\n"
+        "notes = open('notes.txt', 'w')\n"
+        "notes.write('not yet on disk')\n"
+        "def forget(): return notes\n"
+        "sys.exit(pytest.main(['--p2re', '--p2re-db', 'runs.db']))\n",
+    )
+    done = project.pytester.runpython(project.path / "program.py")
+    assert done.ret == 0
+    assert (project.path / "notes.txt").read_text() == "not yet on disk"
