@@ -15,6 +15,7 @@ from p2re_eval.store import open_store
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
+    gc.enable()
     yield
     gc.enable()
 

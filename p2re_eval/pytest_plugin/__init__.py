@@ -78,6 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Imports and collection make many objects and no garbage: the session turns it on again.
     collecting = gc.isenabled()
     gc.disable()
+    if collecting:
+        config.add_cleanup(gc.enable)  # a usage error ends here, and collects nothing
     # First in, last out: pytest's own search for garbage at the end need not look through it all.
     config.add_cleanup(gc.unfreeze)
     if _may_call(config):

@@ -347,6 +347,7 @@ def test_responses_of_a_trace_and_units_of_an_experiment(served: Any, record: An
     body = {"name": "tone", "variants": [{"name": "a"}, {"name": "b"}], "outcome": "o"}
     served.post("/experiments/online", body)
     served.post("/experiments/online/tone/assign", {"unit": "user-1"})
+    served.post("/experiments/online/tone/outcome", {"unit": "user-1", "value": 1})  # on disk
     (unit,) = served.get("/experiments/online/tone/units").json["items"]
     assert (unit["unit"], unit["variant"] in {"a", "b"}) == ("user-1", True)
     assert served.get("/experiments/online/none/units").status == 404

@@ -97,12 +97,15 @@ LOOKS = [
     ("wall", 3840, 2160, "light"),
     ("wall-night", 3840, 2160, "dark"),
 ]
+JUDGED = {"day", "night", "phone"}
+"""The looks that axe-core judges: the others have their colours and their elements."""
 
 
 def violations(page: Any) -> list[tuple[str, list[str]]]:
     """What axe-core finds: names, roles, contrast, landmarks."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page).response["violations"]
+    only = {"resultTypes": ["violations"]}  # what passed need not be told one by one
+    found = axe.run(page, options=only).response["violations"]
     return [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
 
 
@@ -120,7 +123,7 @@ def test_every_page_is_whole_and_accessible_everywhere(month: Any, tab: Any, nam
         page.emulate_media(color_scheme=scheme)
         opened.shot(f"{name}-{look}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, look
-        assert violations(page) == [], look
+        assert look not in JUDGED or violations(page) == [], look
     assert (opened.complaints, opened.alien()) == ([], [])
 
 

@@ -262,9 +262,8 @@ def test_a_write_does_not_wait_for_all_that_others_left_unindexed(
 ) -> None:
     """Of a long backlog, a writer that is waited for takes what has come since, twice."""
     monkeypatch.setattr(writing, "FEED_ROWS", 5)
-    with Lock(store.path):
-        ended = [store.finish_trace(records.answered()) for _ in range(200)]
-    wait(ended)
+    with open_store(store.path) as other:
+        wait([other.finish_trace(records.answered()) for _ in range(200)])
     for name, value in {"FEED_BEHIND": 10, "FEED_FAR_BEHIND": 20, "LOOK_AFTER_JOBS": 1}.items():
         monkeypatch.setattr(writing, name, value)
     feed, later, fed_before = writing.upkeep.feed, [], []
