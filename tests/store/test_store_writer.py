@@ -267,10 +267,12 @@ def test_a_write_does_not_wait_for_all_that_others_left_unindexed(
     for name, value in {"FEED_BEHIND": 10, "FEED_FAR_BEHIND": 20, "LOOK_AFTER_JOBS": 1}.items():
         monkeypatch.setattr(writing, name, value)
     feed, later, fed_before = writing.upkeep.feed, [], []
+    asked = threading.Event()
 
     def fed(*given: Any) -> bool:
         if not later:
             later.append(store.finish_trace(records.answered()))
+            asked.set()
         if not later[0].done():
             fed_before.append(1)
         return feed(*given)
@@ -279,6 +281,6 @@ def test_a_write_does_not_wait_for_all_that_others_left_unindexed(
     with Lock(store.path):  # the thread has it, not the caller
         first = store.finish_trace(records.answered())
     first.result()
-    store.index_everything()
+    assert asked.wait(30)
     later[0].result()
     assert 1 <= len(fed_before) <= 3

@@ -164,7 +164,11 @@ def test_who_may_only_read_leaves_a_dead_processes_spool(database: Path, orphans
 def test_a_child_that_lives_on_does_not_keep_its_parents_spool(database: Path) -> None:
     """A worker forked by a process that died must not stop others from taking over."""
     program = DIES.format(path=str(database), key=KEY).replace(
-        "os.kill", "if os.fork() == 0:\n    os.close(1)\n    import time; time.sleep(60)\nos.kill"
+        "os.kill",
+        "heard, lives = os.pipe()\n"
+        "if os.fork() == 0:\n    os.close(1)\n    os.write(lives, b'!')\n"
+        "    import time; time.sleep(60)\n"
+        "os.read(heard, 1)\nos.kill",
     )
     child = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
     assert child.wait() == -9
