@@ -30,7 +30,6 @@ from p2re_eval.store.jobs import (
 from p2re_eval.store.online_transfer import online_lines, says_more
 from p2re_eval.store.transaction import Transaction
 from p2re_eval.store.transfer import Line, MoveLabel, line_text
-from p2re_eval.store.upkeep import judged_watermark
 
 _BATCH = 200
 
@@ -268,7 +267,7 @@ def _merge_pruned(sources: Iterable[Source], transaction: Transaction) -> None:
             _merge_names(source.connection, connection)
             pruned.take_over(source.connection, connection)
         rollups.take_off_twice(connection)
-        rollups.count_gone(connection, judged=judged_watermark(connection), shares=True)
+        rollups.count_gone(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

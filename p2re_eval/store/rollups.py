@@ -154,25 +154,29 @@ def take_off_twice(connection: sqlite3.Connection) -> None:
     _add_scores(connection, lambda p: scores_share(p, "true", source=scores), TWICE, values)
 
 
-def count_gone(connection: sqlite3.Connection, *, judged: int, shares: bool) -> None:
-    """After a merge or an import, in which traces may have come back that retention had taken: they
-    count from their rows again, and what was said of them too. ``shares`` says whether shares came,
-    ``judged`` is the last evaluation that was counted. Inside an open transaction.
-    """
-    back = f"SELECT 1 FROM pruned_shares t WHERE {_PRESENT} LIMIT 1"  # noqa: S608 - our own SQL
-    if connection.execute(back).fetchone():
-        add_changes(connection)  # else they would be in the count and be added once more
-        connection.execute("DELETE FROM score_rollups WHERE origin = ?", (HERE,))
-        count_judged(connection, 0, judged)
-    elif not shares:
-        return
+def count_gone(connection: sqlite3.Connection) -> None:
+    """After shares came from elsewhere: count them anew, those of traces that are not here. Inside
+    an open transaction."""
     for table in ("rollups", "score_rollups"):
         connection.execute(f"DELETE FROM {table} WHERE origin = ?", (GONE,))  # noqa: S608 - our own names
-    away = f"NOT {_PRESENT} AND NOT {_NAMED}"
+    _count_shares(connection, f"NOT {_PRESENT} AND NOT {_NAMED}", {"sign": 1})
+
+
+def take_back(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> None:
+    """Of traces that have come: no longer count the shares of those that retention had taken."""
+    known = "SELECT value FROM json_each(?) WHERE value IN (SELECT trace_id FROM pruned_shares)"
+    back = [row[0] for row in connection.execute(known, (json.dumps(list(trace_ids)),))]
+    if back:
+        where = f"t.trace_id IN (SELECT value FROM json_each(:back)) AND NOT {_NAMED}"  # noqa: S608
+        _count_shares(connection, where, {"sign": -1, "back": json.dumps(back)})
+        _remove_empty(connection)
+
+
+def _count_shares(connection: sqlite3.Connection, where: str, values: Mapping[str, object]) -> None:
     scores = "pruned_evaluations e JOIN pruned_traces t ON t.trace_id = e.trace_id"
-    values = {"sign": 1}
-    _add_traces(connection, lambda p: traces_share(p, away, source="pruned_traces t"), GONE, values)
-    _add_scores(connection, lambda p: scores_share(p, away, source=scores), GONE, values)
+    traces = partial(traces_share, where=where, source="pruned_traces t")
+    _add_traces(connection, traces, GONE, values)
+    _add_scores(connection, partial(scores_share, where=where, source=scores), GONE, values)
 
 
 def take_out_evaluations(connection: sqlite3.Connection, evaluations: Iterable[int]) -> None:

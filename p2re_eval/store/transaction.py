@@ -17,7 +17,7 @@ from p2re_eval.store.columns import Insert, Update, columns
 from p2re_eval.store.contents import Contents
 from p2re_eval.store.payloads import message_text
 from p2re_eval.store.redaction import WRITES_ONLY, Redaction
-from p2re_eval.store.upkeep import count_waiting
+from p2re_eval.store.upkeep import count_new
 
 REMEMBERED = 8192
 """Texts, prompts and sessions each; some 150 bytes a piece."""
@@ -217,7 +217,7 @@ class Transaction:
         for statement in sorted(pending, key=_rank):
             statement.run(self._connection, pending[statement])
         if begun := list(_new_traces(pending)):
-            count_waiting(self._connection, begun)
+            count_new(self._connection, begun)
 
     def find(self, sql: str, *values: str | bytes | int) -> int | None:
         """The number that a query finds in what is written; it does not see what is added."""

@@ -36,7 +36,6 @@ from p2re_eval.store.online_transfer import KeepOnline, KeepUnit, online_lines, 
 from p2re_eval.store.payloads import json_of, record_of, unpacked
 from p2re_eval.store.removal import drop_texts
 from p2re_eval.store.transaction import Transaction
-from p2re_eval.store.upkeep import judged_watermark
 
 FORMAT = 1
 PAST_COLUMNS = columns(
@@ -255,14 +254,10 @@ def import_lines(
             batch = []
     if batch:
         write_lines(transaction(), batch)
-    count = partial(_count_gone, shares="keep_pruned" in counts)
-    apply_all(transaction(), [Change(count, forgets=False)])
+    if "keep_pruned" in counts:
+        count = Change(lambda change: rollups.count_gone(change.connection), forgets=False)
+        apply_all(transaction(), [count])
     return counts
-
-
-def _count_gone(transaction: Transaction, *, shares: bool) -> None:
-    judged = judged_watermark(transaction.connection)
-    rollups.count_gone(transaction.connection, judged=judged, shares=shares)
 
 
 def write_lines(transaction: Transaction, batch: Iterable[Line]) -> None:

@@ -23,7 +23,6 @@ SELECT 1, t.start_ns, t.model, t.prompt_name, t.prompt_version, e.name, e.kind, 
   e.fault
 FROM json_each(?) n CROSS JOIN evaluations e ON e.trace_id = n.value
 CROSS JOIN traces t ON t.trace_id = e.trace_id WHERE e.id <= ?
-  AND NOT EXISTS (SELECT 1 FROM pruned_shares p WHERE p.trace_id = e.trace_id)
 """
 _JUDGED = "SELECT watermark FROM sync_state WHERE target = 'rollups' AND stream = 'evaluations'"
 _MOVE_JUDGED = (
@@ -38,10 +37,11 @@ def judged_watermark(connection: sqlite3.Connection) -> int:
     return 0 if found is None else int(found[0])
 
 
-def count_waiting(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> None:
-    """Count what was said of these traces, which are new, before they came: the watermark has
-    passed such judgements by. Those of a trace that retention took are counted still. Inside an
-    open transaction."""
+def count_new(connection: sqlite3.Connection, trace_ids: Sequence[str]) -> None:
+    """Of traces that are new in the file, count what was said before they came, as the watermark
+    has passed such judgements by; and those that retention took once count from their rows again.
+    Inside an open transaction."""
+    rollups.take_back(connection, trace_ids)
     connection.execute(_COUNT_WAITING, (json.dumps(trace_ids), judged_watermark(connection)))
 
 

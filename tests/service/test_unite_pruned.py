@@ -151,3 +151,20 @@ def test_a_trace_that_comes_back_counts_once(tmp_path: Path) -> None:
         Service(store).transfer.import_lines(lines, source="x.jsonl")
         assert len(store.list_traces()) == 2
     assert charts(path) == wanted
+
+
+def test_a_trace_that_is_recorded_again_counts_once(tmp_path: Path) -> None:
+    """A late resend of what retention had taken, and which it takes again later."""
+    path = written(tmp_path / "a.db", {0: False, 1: False, 2: False})
+    wanted = charts(path)
+    gone = [TRACES[0].trace_id, TRACES[2].trace_id]
+    for _ in range(2):
+        prune(path, gone)
+        assert charts(path) == wanted
+        with open_store(path) as store:
+            store.finish_trace(TRACES[0]).result()
+            store.finish_trace(TRACES[2]).result()
+        assert charts(path) == wanted
+        with open_store(path) as store:
+            store.index_everything()
+        assert charts(path) == wanted
