@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _SIZES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "t": 1_000_000_000_000}
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7, "y": 365}
-
-
 _LONGEST_DAYS = 18_000.0
 """Before that nothing was recorded; nanoseconds still fit."""
 _MOST_BYTES = 1e15

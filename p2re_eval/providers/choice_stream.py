@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from p2re_eval.errors import ProviderError, TruncatedResponse
 from p2re_eval.providers.chat_answer import mended, raise_carried_error
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import JSON, Completion
@@ -56,15 +55,8 @@ class ChoiceStream:
         when it was finished but empty.
         """
         if not self.ended:
-            raise self._truncated()
+            raise self._call.cut_short(self.text)
         return self._whole()
-
-    def _truncated(self) -> ProviderError:
-        """The fault of a stream that stopped here, with what had arrived."""
-        what = f"{self._call.host} ended the stream before the answer; try again"
-        error = self._call.fault(TruncatedResponse, what)
-        error.partial = self.text or None
-        return error
 
     def _add_choice(self, choice: dict[str, JSON]) -> str:
         raise_carried_error(self._call, choice)

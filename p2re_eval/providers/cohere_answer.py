@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2re_eval.errors import MalformedResponse, ProviderError, TruncatedResponse
+from p2re_eval.errors import MalformedResponse, ProviderError
 from p2re_eval.providers.chat_answer import argument_text, mended, raise_carried_error
 from p2re_eval.providers.http_faults import Call, refusal
 from p2re_eval.records import JSON, Completion, FinishReason, ToolCall, Usage
@@ -111,10 +111,7 @@ class CohereStream:
         Raises TruncatedResponse when the stream stopped before the answer did.
         """
         if not self.ended:
-            what = f"{self._call.host} ended the stream before the answer; try again"
-            error = self._call.fault(TruncatedResponse, what)
-            error.partial = self.text or None
-            raise error
+            raise self._call.cut_short(self.text)
         message = {**self._message, "role": "assistant", "content": self._content()}
         if self._plan:
             message["tool_plan"] = "".join(self._plan)

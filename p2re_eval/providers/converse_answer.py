@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from p2re_eval.errors import MalformedResponse, ProviderError, TruncatedResponse
+from p2re_eval.errors import MalformedResponse, ProviderError
 from p2re_eval.providers.chat_answer import argument_text, mended, raise_carried_error
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.prices import CacheWrites
@@ -111,10 +111,7 @@ class ConverseStream:
         when it ended with nothing in it.
         """
         if not self.ended:
-            what = f"{self._call.host} ended the stream before the answer; try again"
-            error = self._call.fault(TruncatedResponse, what)
-            error.partial = self.text or None
-            raise error
+            raise self._call.cut_short(self.text)
         if not self._begun_message and not self._blocks:
             raise _no_message(self._call)
         blocks = [self._blocks[index] for index in sorted(self._blocks)]

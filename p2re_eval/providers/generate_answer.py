@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from itertools import groupby
 
-from p2re_eval.errors import ContentFiltered, MalformedResponse, ProviderError, TruncatedResponse
+from p2re_eval.errors import ContentFiltered, MalformedResponse, ProviderError
 from p2re_eval.providers.chat_answer import mended, raise_carried_error
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.records import JSON, Completion, FinishReason, ToolCall, Usage
@@ -103,7 +103,7 @@ class GenerateStream:
         Raises TruncatedResponse when the stream stopped before it was finished.
         """
         if not self.ended:
-            raise self._truncated()
+            raise self._call.cut_short(self.text)
         whole: dict[str, JSON] = {**self._top}
         if self._candidate:
             content = {"role": "model", "parts": list(_joined(self._parts))}
@@ -118,13 +118,6 @@ class GenerateStream:
         parts = parts_of(candidate)
         self._parts.extend(parts)
         return text_of(parts, mend=False)
-
-    def _truncated(self) -> ProviderError:
-        error = self._call.fault(
-            TruncatedResponse, f"{self._call.host} ended the stream before the answer; try again"
-        )
-        error.partial = self.text or None
-        return error
 
 
 def raise_blocked(call: Call, payload: JSON) -> None:

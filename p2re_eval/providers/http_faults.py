@@ -21,6 +21,7 @@ from p2re_eval.errors import (
     QuotaExhausted,
     RateLimited,
     ServerFault,
+    TruncatedResponse,
 )
 from p2re_eval.providers.retry_hints import retry_after_s
 from p2re_eval.records import JSON
@@ -73,6 +74,14 @@ class Call:
             status=status,
             retryable=retryable,
         )
+
+    def cut_short(self, text: str) -> ProviderError:
+        """The fault of a stream that stopped before its end; ``text`` is what had arrived."""
+        error = self.fault(
+            TruncatedResponse, f"{self.host} ended the stream before the answer; try again"
+        )
+        error.partial = text or None
+        return error
 
     def without_secrets(self, text: str) -> str:
         """The text with the key, anything that looks like one, and URL passwords struck out."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from p2re_eval.errors import ProviderError, TruncatedResponse
+from p2re_eval.errors import ProviderError
 from p2re_eval.providers.chat_answer import mended, raise_carried_error
 from p2re_eval.providers.http_faults import Call
 from p2re_eval.providers.messages_answer import no_content, read_message
@@ -106,7 +106,7 @@ class MessagesStream:
         when it ended with nothing in it.
         """
         if not self.ended:
-            raise self._truncated()
+            raise self._call.cut_short(self.text)
         if not self._message and not self._blocks:
             raise no_content(self._call)
         blocks = list(self._blocks.values())
@@ -159,13 +159,6 @@ class MessagesStream:
         if self._answer_tool is None:
             return piece if field == "text" else ""
         return piece if field == "partial_json" and block is self._answer else ""
-
-    def _truncated(self) -> ProviderError:
-        error = self._call.fault(
-            TruncatedResponse, f"{self._call.host} ended the stream before the answer; try again"
-        )
-        error.partial = self.text or None
-        return error
 
 
 def _index(chunk: dict[str, JSON]) -> int:

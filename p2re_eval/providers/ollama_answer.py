@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2re_eval.errors import MalformedResponse, ProviderError, TruncatedResponse
+from p2re_eval.errors import MalformedResponse, ProviderError
 from p2re_eval.providers.chat_answer import (
     argument_text,
     finish_reason,
@@ -102,7 +102,7 @@ class OllamaStream:
         it was done without a message.
         """
         if not self.ended:
-            raise self._truncated()
+            raise self._call.cut_short(self.text)
         if not self._answered:
             raise _no_message(self._call)
         message: dict[str, JSON] = {"role": "assistant", "content": self.text}
@@ -111,13 +111,6 @@ class OllamaStream:
         if self._calls:
             message["tool_calls"] = self._calls
         return read_ollama(self._call, {**self._top, "message": message})
-
-    def _truncated(self) -> ProviderError:
-        error = self._call.fault(
-            TruncatedResponse, f"{self._call.host} ended the stream before the answer; try again"
-        )
-        error.partial = self.text or None
-        return error
 
 
 def _tool_calls(message: dict[str, JSON]) -> Iterator[ToolCall]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2re_eval.errors import MalformedResponse, TruncatedResponse
+from p2re_eval.errors import MalformedResponse
 from p2re_eval.providers.chat_answer import argument_text, mended, raise_carried_error, read_usage
 from p2re_eval.providers.http_faults import Call, refusal
 from p2re_eval.records import JSON, Completion, FinishReason, ToolCall
@@ -86,10 +86,7 @@ class ResponseStream:
     def completion(self) -> Completion:
         """The whole answer. Raises TruncatedResponse when the stream stopped before it came."""
         if self._final is None:
-            what = f"{self._call.host} ended the stream before the answer; try again"
-            error = self._call.fault(TruncatedResponse, what)
-            error.partial = self.text or None
-            raise error
+            raise self._call.cut_short(self.text)
         output = self._final.get("output") or self._items
         return read_response(self._call, {**self._final, "output": output})
 

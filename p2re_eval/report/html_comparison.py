@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from p2re_eval.errors import StoreError
-from p2re_eval.quantities import (
-    count_text,
-    p_text,
-)
+from p2re_eval.quantities import count_text, p_text
 from p2re_eval.records import Comparison, Delta, Flip, Trace
 from p2re_eval.report.comparison_wording import (
     change_line,

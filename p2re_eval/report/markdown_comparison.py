@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2re_eval.quantities import (
-    count_text,
-    p_text,
-)
+from p2re_eval.quantities import count_text, p_text
 from p2re_eval.records import Comparison, Delta, Flip
 from p2re_eval.report.comparison_wording import (
     change_line,

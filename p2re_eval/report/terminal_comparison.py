@@ -5,10 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from p2re_eval.quantities import (
-    count_text,
-    p_text,
-)
+from p2re_eval.quantities import count_text, p_text
 from p2re_eval.records import Comparison, Delta, Flip, SideFigures
 from p2re_eval.report.comparison_wording import (
     change_line,

@@ -162,18 +162,18 @@ class Prompts:
 
     def _by_revision(self, name: str, version: str) -> VersionRow:
         """What git knows by this name, as it was recorded. Raises the record's NoSuchRecord."""
-        try:
-            template = self._revisions.template(name, version)
-        except (GitError, DefinitionError, DefinitionErrors):
-            template = None
+        template = self._in_git(name, version)
         return self._look_up(name, version if template is None else template.version)
 
     def _recorded_from_git(self, name: str, version: str) -> VersionRow:
-        try:
-            template = self._revisions.template(name, version)
-        except (GitError, DefinitionError, DefinitionErrors):
-            template = None
+        template = self._in_git(name, version)
         return self._find(name, version) if template is None else self.save(template)
+
+    def _in_git(self, name: str, version: str) -> PromptTemplate | None:
+        try:
+            return self._revisions.template(name, version)
+        except (GitError, DefinitionError, DefinitionErrors):
+            return None
 
 
 def _numbered(row: VersionRow, numbers: dict[str, int]) -> VersionRow:
