@@ -67,8 +67,8 @@ class Revisions:
             return expression
         versions = {f"v{number}": each for each, number in self.numbers(names.pop()).items()}
         for one in sorted(numbered, key=lambda literal: -literal.column):
+            start = one.column - 1 + (expression[one.column - 1] in "\"'")
             version = versions.get(one.value, one.value)
-            start = one.column - 1
             expression = expression[:start] + version + expression[start + len(one.value) :]
         return expression
 

@@ -345,7 +345,7 @@ def test_a_search_by_the_number_that_log_shows(repository: Path) -> None:
         ).result()  # fmt: skip
     p2re("label", "route_ticket", "production")
     search = ["traces", "search", "--json"]
-    for version, found in (("v2", 1), ("v1", 0)):
+    for version, found in (("v2", 1), ('"v2"', 1), ("v1", 0)):
         asked = f"prompt == route_ticket and version == {version}"
         done = CliRunner().invoke(main, [*search, asked])
         assert len(json.loads(done.stdout)) == found
